@@ -1,0 +1,115 @@
+//! The engine as others see it.
+
+use crate::boundary::{
+    DisconnectCause, Effect, Event, GuestInfo, Instant, Outstanding, RestoreError, Settings, SnapshotError,
+};
+use crate::effects::Effects;
+use crate::revision::Revision;
+use crate::session::{self, Session};
+use crate::settings;
+use crate::state::{FORMAT, State};
+
+/// The client side of one MCP session, as a state machine.
+///
+/// It keeps the duties that `innkeeper:guest` lays on a guest: every call is
+/// completed exactly once, whatever the server does and in whatever order events
+/// come; only open ids are named; and equal events give equal effects. It never
+/// panics, and its time is linear in the size of a batch.
+#[derive(Debug)]
+pub struct Client {
+    state: State,
+}
+
+impl Client {
+    /// A client that waits for [`Event::Open`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Client { state: State::Unopened }
+    }
+
+    /// Takes events in order, and returns what the host is to do, in order.
+    ///
+    /// Ranges in the effects refer to `events`, so whoever applies the effects keeps
+    /// a copy of what the events carried. No effect depends on `_now`: the revisions
+    /// that are spoken ask for no timers.
+    pub fn handle(&mut self, _now: Instant, events: Vec<Event>) -> Vec<Effect> {
+        let mut effects = Effects::new();
+        for (index, event) in (0_u32..).zip(events) {
+            match (&mut self.state, event) {
+                (State::Unopened, Event::Open(settings)) => self.open(&mut effects, settings),
+                (State::Open(session), Event::Close) => {
+                    session.close(&mut effects);
+                    self.state = State::Over;
+                }
+                (State::Open(session), event) => session.handle(&mut effects, index, event),
+                (State::Unopened, Event::Close) => self.state = State::Over,
+                (State::Unopened | State::Over, Event::Call(call)) => {
+                    effects.fail(call.id, session::closed());
+                }
+                (State::Unopened | State::Over, _) => {}
+            }
+        }
+        effects.into_list()
+    }
+
+    /// The whole state, for [`restore`](Self::restore) in this or another guest.
+    ///
+    /// # Errors
+    ///
+    /// None in fact: every state of this client can be carried over.
+    pub fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
+        self.state.write()
+    }
+
+    /// A client that continues from a snapshot, and what the host is to do at once.
+    ///
+    /// Where `outstanding` is what the state says, there is nothing to do, and the
+    /// new client behaves as the old one would have. Calls that only the host knows
+    /// are completed with a fault; calls that only the state knows are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError::UnknownFormat`] and [`RestoreError::Malformed`].
+    pub fn restore(state: &[u8], outstanding: Outstanding) -> Result<(Self, Vec<Effect>), RestoreError> {
+        let mut state = State::read(state)?;
+        let mut effects = Effects::new();
+        if let State::Open(session) = &mut state {
+            session.reconcile(&mut effects, &outstanding);
+        } else {
+            for call in outstanding.calls {
+                effects.fail(call.id, session::unknown_to_the_state());
+            }
+        }
+        Ok((Client { state }, effects.into_list()))
+    }
+
+    /// What this guest is.
+    #[must_use]
+    pub fn describe() -> GuestInfo {
+        GuestInfo {
+            name: "innkeeper-mcp".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revisions: Revision::ALL.map(|revision| revision.name().to_owned()).to_vec(),
+            snapshot_format: FORMAT.to_owned(),
+            restorable_formats: vec![FORMAT.to_owned()],
+            headers: Vec::new(),
+            extensions: Vec::new(),
+        }
+    }
+
+    fn open(&mut self, effects: &mut Effects, settings: Settings) {
+        self.state = match settings::Settings::check(settings) {
+            Ok(settings) => State::Open(Box::new(Session::new(settings))),
+            Err(fault) => {
+                effects.disconnect(DisconnectCause::Fault(fault));
+                State::Over
+            }
+        };
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,131 @@
+//! One request to a server.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    Error,
+    session::{self, CallId, CallRequest, Cancel, Reply, Session},
+};
+
+/// A call that is being prepared. Made by [`Lease::call`](crate::Lease::call).
+#[must_use = "a call is made by `start`"]
+pub struct CallBuilder {
+    session: Arc<Session>,
+    request: Result<CallRequest, Error>,
+}
+
+impl CallBuilder {
+    pub(super) fn new(session: Arc<Session>, method: String) -> Self {
+        let request = CallRequest { method, params: None, progress: true, all_pages: false, deadline: None };
+        Self { session, request: Ok(request) }
+    }
+
+    /// The parameters, as JSON. What cannot be said in JSON is the error of the call.
+    pub fn params(mut self, params: &impl Serialize) -> Self {
+        match serde_json::to_vec(params) {
+            Ok(params) => self.change(|request| request.params = Some(params.into())),
+            Err(error) => {
+                self.request = Err(Error::InvalidInput { what: "the parameters", reason: error.to_string() });
+            }
+        }
+        self
+    }
+
+    /// The parameters, as JSON that is there already. It is not checked here; the guest does.
+    pub fn raw_params(mut self, params: Bytes) -> Self {
+        self.change(|request| request.params = Some(params));
+        self
+    }
+
+    /// How long the call may take in all, whatever progress it reports. Default: [`Limits::call`](crate::Limits::call) since
+    /// the last news, and [`Limits::call_total`](crate::Limits::call_total) in all.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.change(|request| request.deadline = Some(deadline));
+        self
+    }
+
+    /// Whether to ask the server for progress reports. Default: yes.
+    pub fn progress(mut self, progress: bool) -> Self {
+        self.change(|request| request.progress = progress);
+        self
+    }
+
+    /// Have all pages of a list as one result, bounded by [`Limits::pages`](crate::Limits::pages) and
+    /// [`Limits::gathered_result`](crate::Limits::gathered_result).
+    pub fn all_pages(mut self) -> Self {
+        self.change(|request| request.all_pages = true);
+        self
+    }
+
+    /// Makes the call. What is wrong with it is its outcome.
+    pub fn start(self) -> Call {
+        match self.request {
+            Ok(request) => {
+                let session::OpenCall { id, reply, cancel } = self.session.call(request);
+                Call { id: Some(id), reply, cancel: Some(cancel) }
+            }
+            Err(error) => Call { id: None, reply: Reply::ready(Err(error)), cancel: None },
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut CallRequest)) {
+        if let Ok(request) = &mut self.request {
+            change(request);
+        }
+    }
+}
+
+/// A call under way: a future of the server's result, verbatim.
+///
+/// # Cancellation
+///
+/// Dropping a call cancels it: the server is told, and the call takes no place any more. It may have had its effect all the
+/// same.
+#[must_use = "dropping a call cancels it"]
+pub struct Call {
+    id: Option<CallId>,
+    reply: Reply,
+    cancel: Option<Cancel>,
+}
+
+impl Call {
+    /// Its id in the session, as logs and [`ServerRequest::call`](crate::ServerRequest::call) have it. None for a call that
+    /// could not be made.
+    pub fn id(&self) -> Option<CallId> {
+        self.id
+    }
+
+    /// The next report of the server on this call, verbatim; none when the call is complete.
+    ///
+    /// Reports that nobody takes are kept up to [`Limits::progress_backlog`](crate::Limits::progress_backlog); then the
+    /// oldest is dropped.
+    ///
+    /// Cancellation safe: no report is lost.
+    pub async fn progress(&mut self) -> Option<Bytes> {
+        std::future::poll_fn(|context| self.reply.poll_progress(context)).await
+    }
+}
+
+impl Future for Call {
+    type Output = Result<Bytes, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.reply.poll_outcome(context)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.cancel.take().filter(|_| !self.reply.is_complete()) {
+            cancel.cancel();
+        }
+    }
+}

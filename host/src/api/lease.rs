@@ -1,0 +1,77 @@
+//! The right to use a session.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use super::{CallBuilder, SessionKey, runtime::Shared};
+use crate::{
+    Error,
+    registry::CheckedOut,
+    session::{SessionInfo, State},
+};
+
+/// A counted right to use one session.
+///
+/// While a lease is held, its session is neither reaped for being idle nor evicted. It ends all the same when its server
+/// does, when its guest fails, and when its tenant or runtime is closed; then its calls say so, and the next lease opens
+/// another session.
+///
+/// A lease may be dropped anywhere: outside of a tokio runtime, during a panic, after the session has ended.
+pub struct Lease {
+    session: CheckedOut,
+    info: Arc<SessionInfo>,
+    _runtime: Arc<Shared>,
+}
+
+impl Lease {
+    pub(super) fn new(session: CheckedOut, info: Arc<SessionInfo>, runtime: Arc<Shared>) -> Self {
+        Self { session, info, _runtime: runtime }
+    }
+
+    /// Which session, and whose.
+    pub fn session(&self) -> SessionKey {
+        SessionKey::new(self.session.session().id(), self.session.key())
+    }
+
+    /// What is known of the session.
+    pub fn info(&self) -> &SessionInfo {
+        &self.info
+    }
+
+    /// Whether the session takes calls, or why not.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the session ended, or is being closed.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.session.session().state() {
+            State::Opening | State::Ready(_) => Ok(()),
+            State::Closing(error) | State::Closed(error) => Err(error),
+        }
+    }
+
+    /// Prepares a call of any method of the protocol.
+    pub fn call(&self, method: impl Into<String>) -> CallBuilder {
+        CallBuilder::new(self.session.session().clone(), method.into())
+    }
+
+    /// Says something to the server that has no answer. It is sent when the server reads it; nothing tells whether it was.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the session ended, if it has, and [`Error::InvalidInput`] for what cannot be said in JSON.
+    pub fn notify(&self, method: impl Into<String>, params: Option<&impl Serialize>) -> Result<(), Error> {
+        let params = params.map(serde_json::to_vec).transpose().map_err(|error| Error::InvalidInput {
+            what: "the parameters",
+            reason: error.to_string(),
+        })?;
+        self.session.session().notify(method.into(), params.map(Into::into))
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&self.session()).finish()
+    }
+}

@@ -1,0 +1,30 @@
+//! What an embedder sees: protocol-neutral. The typed calls of MCP are in [`mcp`](crate::mcp).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `runtime` | [`Runtime`] and its builder; closing everything |
+//! | `tenant` | [`Tenant`] and its builder |
+//! | `catalog` | which servers a tenant has |
+//! | `lease` | [`Lease`]: the right to use a session |
+//! | `call` | [`Call`]: one request |
+//! | `handler` | who answers requests of servers |
+//! | `events` | what happens, for whoever subscribes |
+//! | `status` | what there is, right now |
+
+mod call;
+mod catalog;
+mod events;
+mod handler;
+mod lease;
+mod runtime;
+mod status;
+mod tenant;
+
+pub use call::{Call, CallBuilder};
+pub use catalog::{Catalog, Server};
+pub use events::{Event, Events, Lagged};
+pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
+pub use lease::Lease;
+pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
+pub use status::{SessionKey, SessionStatus, Status};
+pub use tenant::{Tenant, TenantBuilder};

@@ -1,0 +1,286 @@
+//! The runtime: what all tenants share, and the end of all of it.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::{
+    sync::broadcast,
+    task::{AbortHandle, JoinSet},
+    time::{Instant, timeout_at},
+};
+
+use super::{Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
+#[cfg(target_os = "linux")]
+use crate::transport::process::Reaper;
+use crate::{
+    Error, Limits,
+    guest::{Component, ComponentSource, GuestEngine},
+    names::{SessionId, TenantName},
+    registry::{Key, Registry, reap_idle},
+    session::{Observer, Session, SessionInfo},
+};
+
+/// After the deadline of a drain has passed and everything was killed: how long the ends of tasks and processes may take.
+const AFTER_KILL: Duration = Duration::from_secs(6);
+
+/// The host of guests: the wasm engine, the tenants, the sessions and their processes. Cheap to clone.
+///
+/// Dropping the last of a runtime, its tenants and its leases closes all sessions without waiting for them;
+/// [`Runtime::drain`] waits.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What everything of one runtime holds on to.
+pub(super) struct Shared {
+    pub(super) limits: Arc<Limits>,
+    pub(super) engine: Arc<GuestEngine>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) handler: Arc<dyn ServerRequestHandler>,
+    pub(super) client_info: Bytes,
+    pub(super) tokio: tokio::runtime::Handle,
+    pub(super) events: broadcast::Sender<Event>,
+    #[cfg(target_os = "linux")]
+    pub(super) processes: Arc<Reaper>,
+    tenants: Mutex<BTreeSet<TenantName>>,
+    reaping: AbortHandle,
+}
+
+/// Settings of a [`Runtime`].
+#[must_use = "a runtime is made by `start`"]
+pub struct RuntimeBuilder {
+    limits: Limits,
+    handler: Arc<dyn ServerRequestHandler>,
+    client_info: serde_json::Value,
+}
+
+impl RuntimeBuilder {
+    /// The bounds of everything. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Who answers requests of servers. Default: [`RefuseAll`].
+    pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
+        self.handler = Arc::new(handler);
+        self
+    }
+
+    /// What servers are told of the client: a name and a version. Default: this crate's.
+    pub fn client_info(mut self, name: &str, version: &str) -> Self {
+        self.client_info = serde_json::json!({ "name": name, "version": version });
+        self
+    }
+
+    /// Starts the runtime, on the tokio runtime that this is called on. Two threads are started: one ends and reaps
+    /// processes, one advances the clock of guests while any runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] where threads or descriptors cannot be had.
+    pub async fn start(mut self) -> Result<Runtime, Error> {
+        self.limits.sessions_per_runtime = self.limits.sessions_per_runtime.min(system_sessions());
+        let limits = Arc::new(self.limits);
+        let registry = Registry::new(limits.clone());
+        let (events, _) = broadcast::channel(limits.event_backlog.max(1));
+        let shared = Shared {
+            engine: GuestEngine::new(limits.clone())?,
+            #[cfg(target_os = "linux")]
+            processes: Reaper::start(&limits)
+                .map_err(|error| Error::System { what: "starting the reaper", reason: error.to_string() })?,
+            reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
+            handler: self.handler,
+            client_info: self.client_info.to_string().into(),
+            tokio: tokio::runtime::Handle::current(),
+            tenants: Mutex::default(),
+            registry,
+            events,
+            limits,
+        };
+        Ok(Runtime { shared: Arc::new(shared) })
+    }
+}
+
+impl fmt::Debug for RuntimeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Settings, each with its default.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder {
+            limits: Limits::default(),
+            handler: Arc::new(RefuseAll),
+            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
+        }
+    }
+
+    /// Loads a guest component: compiles it, checks that it imports nothing, and tries it out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`] says why it cannot be used.
+    pub async fn load_component(&self, source: ComponentSource) -> Result<Component, Error> {
+        Component::load(&self.shared.engine, source).await
+    }
+
+    /// Prepares a tenant.
+    pub fn tenant(&self, name: impl Into<TenantName>) -> TenantBuilder {
+        TenantBuilder::new(self.shared.clone(), name.into())
+    }
+
+    /// The bounds in force, after what the system allows.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Subscribes to what happens from now on.
+    pub fn events(&self) -> Events {
+        Events(self.shared.events.subscribe())
+    }
+
+    /// What there is, right now. Waits for nothing.
+    pub fn status(&self) -> Status {
+        Status::new(self.shared.registry.rows())
+    }
+
+    /// Closes everything: no new leases from now on, every session closed politely, and by force when `deadline` has passed.
+    /// Returns when nothing is left. May be called more than once; each call waits for the same end.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves what has begun: sessions go on closing.
+    pub async fn drain(&self, deadline: Duration) -> DrainReport {
+        self.shared.close(None, deadline).await
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Takes a tenant's name, if it is free.
+    pub(super) fn claim(&self, tenant: &TenantName) -> bool {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone())
+    }
+
+    pub(super) fn release(&self, tenant: &TenantName) {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+
+    pub(super) async fn close(&self, tenant: Option<&TenantName>, deadline: Duration) -> DrainReport {
+        let kill_at = Instant::now() + deadline;
+        let mut ends = JoinSet::new();
+        for (key, session) in self.registry.take_all(tenant) {
+            session.close(kill_at);
+            ends.spawn_on(end(key, session, kill_at), &self.tokio);
+        }
+        let mut closed: Vec<ClosedSession> = ends.join_all().await;
+        closed.sort_by_key(|closed| closed.session.id);
+        DrainReport { closed }
+    }
+}
+
+async fn end(key: Key, session: Arc<Session>, kill_at: Instant) -> ClosedSession {
+    let in_time = timeout_at(kill_at, session.closed()).await.is_ok();
+    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.closed()).await.is_ok();
+    ClosedSession { session: SessionKey::new(session.id(), &key), in_time, gone }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.reaping.abort();
+        let kill_at = Instant::now() + self.limits.close_input + self.limits.close_terminate;
+        for (_, session) in self.registry.take_all(None) {
+            session.close(kill_at);
+        }
+    }
+}
+
+/// What a drain closed.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// The sessions, by id.
+    pub closed: Vec<ClosedSession>,
+}
+
+/// A session that a drain closed.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ClosedSession {
+    /// Which session.
+    #[serde(flatten)]
+    pub session: SessionKey,
+    /// Whether it ended before the deadline, without force.
+    pub in_time: bool,
+    /// Whether nothing is left of it. False would be a fault of the system: a process that `SIGKILL` does not end.
+    pub gone: bool,
+}
+
+/// Tells registry and subscribers what becomes of a session.
+pub(super) struct SessionObserver {
+    pub(super) key: Key,
+    pub(super) id: SessionId,
+    pub(super) registry: Weak<Registry>,
+    pub(super) events: broadcast::Sender<Event>,
+}
+
+impl SessionObserver {
+    fn send(&self, event: impl FnOnce(SessionKey) -> Event) {
+        // Without subscribers nothing is made.
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(event(SessionKey::new(self.id, &self.key)));
+        }
+    }
+}
+
+impl Observer for SessionObserver {
+    fn opened(&self, info: &Arc<SessionInfo>) {
+        self.send(|session| Event::SessionOpened { session, revision: info.revision.clone() });
+    }
+
+    fn notified(&self, method: String, params: Bytes) {
+        self.send(|session| Event::Notification { session, method, params });
+    }
+
+    fn closing(&self, error: &Error) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.closing(&self.key, self.id);
+        }
+        self.send(|session| Event::SessionClosing { session, code: error.code(), reason: error.to_string() });
+    }
+
+    fn closed(&self, _error: &Error) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.closed(self.id);
+        }
+    }
+}
+
+/// Sessions that the system has room for: each takes about five descriptors and six memory mappings, and half of what there
+/// is belongs to the embedder.
+fn system_sessions() -> usize {
+    #[cfg(target_os = "linux")]
+    {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|count| count.trim().parse().ok());
+        let sessions = (files / 2 / 5).min(maps.unwrap_or(u64::MAX) / 2 / 6);
+        usize::try_from(sessions).unwrap_or(usize::MAX).max(1)
+    }
+    #[cfg(not(target_os = "linux"))]
+    usize::MAX
+}

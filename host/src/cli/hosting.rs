@@ -1,0 +1,98 @@
+//! The runtime that a command works with: made before, closed after, whatever happens in between.
+//!
+//! A command that opens servers must not leave any behind: not when it fails, not when the user interrupts it. So the
+//! work of a command is a future that is given to [`with_host`], which alone decides when it ends.
+
+use std::process;
+
+use innkeeper::{ComponentSource, Lease, Limits, Runtime, Tenant};
+
+use crate::{
+    exit::{Exit, Failure},
+    interrupt::Interrupts,
+    options::GlobalOptions,
+    output::{Output, Report},
+    servers::Servers,
+};
+
+/// Who uses the servers, in the words of the library. A command line has one tenant with one user.
+const TENANT: &str = "local";
+const USER: &str = "me";
+
+/// Servers that can be opened.
+#[derive(Clone)]
+pub(crate) struct Host {
+    tenant: Tenant,
+}
+
+impl Host {
+    /// Opens a server.
+    pub(crate) async fn lease(&self, server: &str) -> Result<Lease, Failure> {
+        Ok(self.tenant.lease(USER, server).await?)
+    }
+}
+
+/// Does the work of a command, prints what comes of it, closes everything, and gives the exit status.
+pub(crate) async fn with_host<R: Report>(
+    servers: &Servers,
+    options: &GlobalOptions,
+    work: impl AsyncFnOnce(Host) -> Result<R, Failure>,
+) -> Exit {
+    let output = Output::new(options.json);
+    let mut interrupts = match Interrupts::listen() {
+        Ok(interrupts) => interrupts,
+        Err(failure) => return output.failure(&failure),
+    };
+    let limits = limits(options);
+    // Longer than closing takes by its own limits, which are what decides.
+    let patience = (limits.close_input + limits.close_terminate) * 2;
+    let runtime = Runtime::builder().limits(limits).client_info("innkeeper", env!("CARGO_PKG_VERSION")).start().await;
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return output.failure(&error.into()),
+    };
+
+    let outcome = tokio::select! {
+        outcome = async { work(host(&runtime, servers, options).await?).await } => outcome,
+        signal = interrupts.next() => Err(Failure::interrupted(signal)),
+    };
+    // Before closing: a server that is slow to end must not keep its user from the result.
+    let mut exit = output.print(&outcome);
+
+    let closing = runtime.drain(patience);
+    tokio::pin!(closing);
+    loop {
+        tokio::select! {
+            _ = &mut closing => return exit,
+            signal = interrupts.next() => {
+                if matches!(exit, Exit::Signal(_)) {
+                    process::exit(Exit::Signal(signal).status().into());
+                }
+                exit = Exit::Signal(signal);
+            }
+        }
+    }
+}
+
+async fn host(runtime: &Runtime, servers: &Servers, options: &GlobalOptions) -> Result<Host, Failure> {
+    let source = match &options.guest {
+        Some(path) => ComponentSource::File(path.clone()),
+        None => ComponentSource::Embedded,
+    };
+    let guest = runtime.load_component(source).await?;
+    tracing::info!(%guest, "loaded the guest");
+    let tenant = runtime.tenant(TENANT).catalog(servers.catalog()).guest(guest).apply().await?;
+    Ok(Host { tenant })
+}
+
+/// The limits of the library, where the options say nothing else.
+fn limits(options: &GlobalOptions) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(timeout) = options.timeout {
+        limits.open = timeout;
+        limits.call = timeout;
+        // Who names a time means it: progress does not extend it.
+        limits.call_total = timeout;
+    }
+    limits
+}

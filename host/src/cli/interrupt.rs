@@ -1,0 +1,39 @@
+//! Signals that ask the program to end.
+//!
+//! The first one ends the work and closes everything that was opened, in order, within the deadlines that closing has.
+//! The second one says that the user does not want to wait for that: the program exits at once, and closing is left to
+//! what watches over the servers' processes.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::exit::Failure;
+
+/// Waits for a signal. Once this exists, none of them ends the process by itself any more.
+pub(crate) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Interrupts {
+    /// Begins to listen: to the keyboard, to other programs, and for the end of the terminal.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::system("listening to signals", error));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// The number of the next signal. Cancelling this loses none.
+    pub(crate) async fn next(&mut self) -> u8 {
+        let kind = tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.hangup.recv() => SignalKind::hangup(),
+        };
+        // Numbers of signals are small and positive (signal(7)).
+        u8::try_from(kind.as_raw_value()).unwrap_or(u8::MAX)
+    }
+}

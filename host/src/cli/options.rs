@@ -1,0 +1,216 @@
+//! What can be said on the command line.
+//!
+//! Options that mean the same for every verb are global and may stand before or after it, because nobody remembers
+//! which way round a program wants them. A server that is in no file can be given after `--`, as a command of its own.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use innkeeper::config::parse_duration;
+
+/// Uses the tools of MCP servers, through a client that runs as a WebAssembly guest.
+#[derive(Debug, Parser)]
+#[command(name = "innkeeper", version, after_help = EXAMPLES)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  innkeeper tools                                  tools of all servers in ./mcp.json
+  innkeeper call time.convert_time time=16:30      a tool of one of them
+  innkeeper tools -- npx -y @scope/server          tools of a server that is in no file
+
+Exit status:
+  0 fine   1 the tool reports an error   2 usage or configuration   3 server or transport, time-outs included
+  4 refused by a limit or policy   130 interrupted, after everything was closed";
+
+/// What every verb understands.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GlobalOptions {
+    /// The file that lists the servers [default: ./mcp.json, ./.mcp.json, then innkeeper/mcp.json in the user's
+    /// configuration folder]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// A component to run as the client, instead of the built-in one
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) guest: Option<PathBuf>,
+
+    /// Print one JSON document to standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// How long opening a server may take, and each request to it, such as 30s, 500ms or 2m [default: 30s to open, 60s
+    /// for a request, as long as it reports no progress]
+    #[arg(long, value_name = "DURATION", global = true, value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Say more on standard error: once what happens and what servers write there, twice for debugging, thrice
+    /// everything
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the servers of the configuration; opens none
+    List,
+    /// List the tools of one server, or of all that are enabled
+    Tools {
+        /// A server of the configuration
+        #[arg(conflicts_with = "command")]
+        server: Option<String>,
+        #[command(flatten)]
+        ad_hoc: AdHoc,
+    },
+    /// Call a tool
+    Call(CallOptions),
+    /// Open one server, or all that are enabled, and measure a ping
+    Ping {
+        /// A server of the configuration
+        #[arg(conflicts_with = "command")]
+        server: Option<String>,
+        #[command(flatten)]
+        ad_hoc: AdHoc,
+    },
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+}
+
+/// What to call, and with what.
+#[derive(Args, Debug)]
+pub(crate) struct CallOptions {
+    /// The tool, as SERVER.TOOL; with a server after `--`, just TOOL
+    #[arg(value_name = "TOOL")]
+    pub(crate) target: String,
+
+    /// Arguments: key=value for a string, key:=json for anything else
+    #[arg(value_name = "KEY=VALUE", conflicts_with = "args")]
+    pub(crate) arguments: Vec<String>,
+
+    /// All arguments as one JSON object, from a file with @FILE, from standard input with -
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) args: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) ad_hoc: AdHoc,
+}
+
+/// A server that is in no file.
+#[derive(Args, Debug)]
+pub(crate) struct AdHoc {
+    /// A server to start, instead of those of the configuration: its command and arguments
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "config")]
+    pub(crate) command: Vec<String>,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Say what is in it and what is wrong with it; opens no server
+    Check,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["innkeeper"], words].concat())
+    }
+
+    fn call(words: &[&str]) -> CallOptions {
+        match parse(words).expect("a valid command line").verb {
+            Verb::Call(options) => options,
+            other => panic!("not a call: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_verb() {
+        let lines = [
+            ["--json", "--timeout", "5s", "--config", "a.json", "tools"],
+            ["tools", "--json", "--timeout", "5s", "--config", "a.json"],
+        ];
+
+        for line in lines {
+            let options = parse(&line).expect("a valid command line").global;
+
+            assert!(options.json);
+            assert_eq!(options.timeout, Some(Duration::from_secs(5)));
+            assert_eq!(options.config, Some("a.json".into()));
+        }
+    }
+
+    #[test]
+    fn global_options_reach_a_verb_of_a_verb() {
+        assert!(parse(&["config", "check", "--json"]).expect("a valid command line").global.json);
+    }
+
+    #[test]
+    fn verbosity_is_counted() {
+        assert_eq!(parse(&["-vv", "list"]).expect("a valid command line").global.verbose, 2);
+        assert_eq!(parse(&["list", "-v", "-v", "-v"]).expect("a valid command line").global.verbose, 3);
+    }
+
+    #[test]
+    fn arguments_of_a_tool_end_where_an_ad_hoc_server_begins() {
+        let options = call(&["call", "echo", "a=b", "c:=1", "--", "npx", "-y", "server", "--json"]);
+
+        assert_eq!(options.target, "echo");
+        assert_eq!(options.arguments, ["a=b", "c:=1"]);
+        assert_eq!(options.ad_hoc.command, ["npx", "-y", "server", "--json"]);
+    }
+
+    #[test]
+    fn options_may_stand_between_arguments() {
+        let options = call(&["call", "a.b", "c=d", "--timeout", "1s", "e=f"]);
+
+        assert_eq!(options.arguments, ["c=d", "e=f"]);
+    }
+
+    #[test]
+    fn all_arguments_may_come_from_one_place() {
+        for source in ["{\"a\": 1}", "@file.json", "-"] {
+            assert_eq!(call(&["call", "a.b", "--args", source]).args.as_deref(), Some(source));
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let lines: [&[&str]; 5] = [
+            &["call", "a.b", "c=d", "--args", "{}"],
+            &["tools", "time", "--", "server"],
+            &["ping", "time", "--", "server"],
+            &["tools", "--config", "a.json", "--", "server"],
+            &["call"],
+        ];
+
+        for line in lines {
+            assert_eq!(parse(line).expect_err("a contradiction").exit_code(), 2, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_needs_a_unit() {
+        let error = parse(&["--timeout", "30", "list"]).expect_err("no unit").to_string();
+
+        assert!(error.contains("a bare number has no unit"), "{error}");
+    }
+}

@@ -1,0 +1,179 @@
+//! The servers that a command can use: those of a configuration file, or one that was given on the command line.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use innkeeper::{
+    Catalog, Command, Server,
+    config::{Expanded, Inspection, McpJson, ServerEntry, Transport, locate},
+};
+
+use crate::{
+    exit::Failure,
+    options::{AdHoc, GlobalOptions},
+    target,
+};
+
+/// Servers by name, and what is needed to use them.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    catalog: Catalog,
+    /// Names, with whether the server may be used.
+    enabled: BTreeMap<String, bool>,
+    /// The file, if they come from one.
+    path: Option<PathBuf>,
+}
+
+impl Servers {
+    /// The servers that the options name.
+    pub(crate) fn choose(ad_hoc: &AdHoc, options: &GlobalOptions) -> Result<Self, Failure> {
+        match ad_hoc.command.split_first() {
+            Some((program, args)) => Self::ad_hoc(program, args),
+            None => Self::configured(options),
+        }
+    }
+
+    fn ad_hoc(program: &str, args: &[String]) -> Result<Self, Failure> {
+        // A name for messages: what people call the program.
+        let name = Path::new(program).file_name().and_then(|name| name.to_str()).ok_or_else(|| {
+            Failure::usage(format!("`{program}` is not a command"))
+                .hint("after `--`, write a command and its arguments")
+        })?;
+        let server = Server::command(Command::new(program).args(args));
+        Ok(Self { catalog: Catalog::new().server(name, server), enabled: [(name.to_owned(), true)].into(), path: None })
+    }
+
+    fn configured(options: &GlobalOptions) -> Result<Self, Failure> {
+        let mut config = inspect(options)?.into_result()?;
+        for warning in &config.warnings {
+            tracing::info!("{warning}");
+        }
+        if let Some(timeout) = options.timeout {
+            override_timeouts(&mut config, timeout);
+        }
+        Ok(Self {
+            catalog: catalog(&config),
+            enabled: config.servers.iter().map(|(name, entry)| (name.clone(), !entry.disabled)).collect(),
+            path: Some(config.path),
+        })
+    }
+
+    pub(crate) fn catalog(&self) -> Catalog {
+        self.catalog.clone()
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.enabled.contains_key(name)
+    }
+
+    /// The servers that may be used, sorted.
+    pub(crate) fn enabled(&self) -> impl Iterator<Item = &str> {
+        self.enabled.iter().filter(|(_, enabled)| **enabled).map(|(name, _)| name.as_str())
+    }
+
+    /// The others, sorted.
+    pub(crate) fn disabled(&self) -> impl Iterator<Item = &str> {
+        self.enabled.iter().filter(|(_, enabled)| !**enabled).map(|(name, _)| name.as_str())
+    }
+
+    /// The server of that name, if it may be used.
+    pub(crate) fn find(&self, name: &str) -> Result<&str, Failure> {
+        match self.enabled.get_key_value(name) {
+            Some((name, true)) => Ok(name),
+            Some((name, false)) => {
+                let failure = Failure::not_found(format!("the server `{name}` is disabled"));
+                Err(match &self.path {
+                    Some(path) => failure.hint(format!("remove \"disabled\" from its entry in {}", path.display())),
+                    None => failure,
+                })
+            }
+            None => Err(target::unknown("server", name, self.enabled())),
+        }
+    }
+
+    /// The server that is named, or all that may be used. At least one.
+    pub(crate) fn select(&self, name: Option<&str>) -> Result<Vec<String>, Failure> {
+        let names: Vec<String> = match name {
+            Some(name) => vec![self.find(name)?.to_owned()],
+            None => self.enabled().map(str::to_owned).collect(),
+        };
+        if names.is_empty() {
+            let path = self.path.as_deref().unwrap_or(Path::new("the configuration"));
+            return Err(Failure::configuration(format!("{} has no server that is enabled", path.display())));
+        }
+        Ok(names)
+    }
+
+    /// The only server, where one was given on the command line.
+    pub(crate) fn only(&self) -> Option<&str> {
+        match (&self.path, self.enabled.keys().next()) {
+            (None, Some(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(enabled: &[&str], disabled: &[&str]) -> Self {
+        let names = enabled.iter().map(|name| (*name, true)).chain(disabled.iter().map(|name| (*name, false)));
+        Self {
+            catalog: Catalog::new(),
+            enabled: names.map(|(name, enabled)| (name.to_owned(), enabled)).collect(),
+            path: Some("mcp.json".into()),
+        }
+    }
+}
+
+/// Reads the configuration file that the options name, or the nearest one.
+pub(crate) fn inspect(options: &GlobalOptions) -> Result<Inspection, Failure> {
+    let environment = |name: &str| env::var_os(name);
+    let path = match &options.config {
+        Some(path) => path.clone(),
+        None => locate(&environment, &|path| path.exists()).map_err(|error| {
+            let places: Vec<_> = error.looked_for.iter().map(|path| path.display().to_string()).collect();
+            Failure::configuration(error.to_string())
+                .hint("name a file with --config FILE, or give a server after `--`")
+                .detail("looked_for", places)
+        })?,
+    };
+    Ok(McpJson::inspect(&path, &environment))
+}
+
+/// What is said on the command line counts more than what stands in the file.
+fn override_timeouts(config: &mut McpJson, timeout: Duration) {
+    for entry in config.servers.values_mut() {
+        entry.timeout = Some(timeout);
+    }
+}
+
+/// The servers of a file that may be used.
+fn catalog(config: &McpJson) -> Catalog {
+    let enabled = config.servers.iter().filter(|(_, entry)| !entry.disabled);
+    enabled.fold(Catalog::new(), |catalog, (name, entry)| match server(entry) {
+        Some(server) => catalog.server(name.as_str(), server),
+        None => catalog,
+    })
+}
+
+/// How to reach a server. None for a transport that is newer than this program.
+fn server(entry: &ServerEntry) -> Option<Server> {
+    let server = match &entry.transport {
+        Transport::Stdio { command, args, env, cwd } => {
+            let command = Command::new(command.value()).args(args.iter().map(Expanded::value));
+            let command = env.iter().fold(command, |command, (name, value)| command.env(name, value.value()));
+            Server::command(match cwd {
+                Some(folder) => command.current_dir(folder.value()),
+                None => command,
+            })
+        }
+        Transport::Http { url, .. } => Server::url(url.value()),
+        _ => return None,
+    };
+    Some(match entry.timeout {
+        Some(timeout) => server.call_timeout(timeout),
+        None => server,
+    })
+}

@@ -1,0 +1,93 @@
+//! What is read from a file that is as it should be.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn a_command_is_a_stdio_server() {
+    let entry = entry(
+        r#""command": "npx", "args": ["-y", "server", "--key=${TOKEN}"], "env": {"A": "${NONE:-b}"}, "cwd": "/srv",
+           "type": "stdio", "timeout": "1m30s""#,
+    );
+
+    let Transport::Stdio { command, args, env, cwd } = entry.transport else { panic!("not stdio") };
+    assert_eq!(command.value(), "npx");
+    assert_eq!(args.iter().map(Expanded::value).collect::<Vec<_>>(), ["-y", "server", &format!("--key={SECRET}")]);
+    assert_eq!(env["A"].value(), "b");
+    assert_eq!(cwd.as_ref().map(Expanded::value), Some("/srv"));
+    assert_eq!(entry.timeout, Some(Duration::from_secs(90)));
+    assert!(!entry.disabled);
+    assert_eq!(entry.line, 1);
+}
+
+#[test]
+fn a_url_is_an_http_server_under_each_of_its_names() {
+    for kind in ["http", "streamable-http", "streamableHttp", "sse"] {
+        let inside = format!(
+            r#""type": "{kind}", "url": "https://example.com/mcp", "headers": {{"Authorization": "Bearer ${{TOKEN}}"}}"#
+        );
+
+        let Transport::Http { url, headers } = entry(&inside).transport else { panic!("not http") };
+
+        assert_eq!(url.value(), "https://example.com/mcp");
+        assert_eq!(headers["Authorization"].value(), format!("Bearer {SECRET}"));
+    }
+}
+
+#[test]
+fn everything_but_the_command_may_be_left_out() {
+    let entry = entry(r#""command": "server""#);
+
+    let Transport::Stdio { args, env, cwd, .. } = entry.transport else { panic!("not stdio") };
+    assert!(args.is_empty() && env.is_empty() && cwd.is_none());
+    assert_eq!(entry.timeout, None);
+}
+
+#[test]
+fn entries_know_their_lines_through_comments_and_trailing_commas() {
+    let inspection = inspect(
+        "// mine\n{\n  \"mcpServers\": {\n    /* two\n       lines */\n    \"a\": {\"command\": \"a\",},\n    \"b\": {\n      \
+         \"command\": \"b\"\n    },\n  },\n}\n",
+    );
+
+    assert_eq!(inspection.errors, []);
+    assert_eq!(inspection.config.servers["a"].line, 6);
+    assert_eq!(inspection.config.servers["b"].line, 7);
+}
+
+#[test]
+fn names_may_hold_dots_spaces_and_letters_of_all_scripts() {
+    let inspection = inspect(r#"{"mcpServers": {"my.server": {"command": "a"}, "zwölf Server": {"command": "b"}}}"#);
+
+    assert_eq!(inspection.errors, []);
+    assert_eq!(inspection.config.servers.keys().collect::<Vec<_>>(), ["my.server", "zwölf Server"]);
+}
+
+#[test]
+fn a_disabled_server_may_lack_its_variables() {
+    let inspection = inspect_entry(r#""command": "a", "disabled": true, "args": ["${NONE}"]"#);
+
+    assert_eq!(errors(&inspection), [""; 0]);
+    assert!(inspection.config.servers["s"].disabled);
+    assert_eq!(
+        warnings(&inspection),
+        ["mcp.json:2: mcpServers.s.args[0]: the variable NONE is not set; the server is disabled, so this can wait"]
+    );
+}
+
+#[test]
+fn a_disabled_server_does_not_excuse_the_next() {
+    let inspection =
+        inspect(r#"{"mcpServers": {"a": {"command": "${NONE}", "disabled": true}, "b": {"command": "${NONE}"}}}"#);
+
+    assert_eq!(inspection.errors.len(), 1);
+    assert_eq!(inspection.errors[0].key.as_deref(), Some("mcpServers.b.command"));
+}
+
+#[test]
+fn a_disabled_server_may_lack_the_variable_of_its_url() {
+    let inspection = inspect_entry(r#""url": "${NONE}", "disabled": true"#);
+
+    assert_eq!(errors(&inspection), [""; 0]);
+}

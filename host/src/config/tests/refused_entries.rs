@@ -1,0 +1,139 @@
+//! What is said about an entry that cannot be used.
+
+use super::*;
+
+#[test]
+fn an_entry_has_a_command_or_a_url() {
+    assert_eq!(
+        error_of_entry(r#""command": "a", "url": "http://b""#),
+        ": has both \"command\" and \"url\"; remove the one that is not meant"
+    );
+    assert!(errors(&inspect_entry(r#""env": {}"#))[0].contains("s: has neither \"command\" nor \"url\"; add"));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_said_without_the_value() {
+    let cases = [
+        (r#""command": 1"#, ".command: is a number, but must be a string; put it in quotes"),
+        (r#""command": ["npx"]"#, ".command: is an array, but must be a string; put it in quotes"),
+        (
+            r#""command": "a", "args": "--b""#,
+            ".args: is a string, but must be an array of strings; write each argument as a string of its own: \
+             [\"--name\", \"value\"]",
+        ),
+        (r#""command": "a", "args": ["b", 8080]"#, ".args[1]: is a number, but must be a string; put it in quotes"),
+        (r#""command": "a", "env": ["A=b"]"#, ".env: is an array, but must be an object"),
+        (r#""command": "a", "env": {"A": true}"#, ".env.A: is true or false, but must be a string; put it in quotes"),
+        (r#""command": "a", "env": {"A": null}"#, ".env.A: is null, but must be a string; put it in quotes"),
+        (r#""command": "a", "cwd": {}"#, ".cwd: is an object, but must be a string; put it in quotes"),
+        (r#""command": "a", "disabled": "yes""#, ".disabled: is a string, but must be true or false"),
+        (r#""command": "a", "type": 1"#, ".type: is a number, but must be a string"),
+        (
+            r#""command": "a", "timeout": true"#,
+            ".timeout: is true or false, but must be a string; write one like \"30s\"",
+        ),
+        (r#""url": 1"#, ".url: is a number, but must be a string; put it in quotes"),
+        (r#""url": "http://a", "headers": "X: y""#, ".headers: is a string, but must be an object"),
+    ];
+
+    for (inside, message) in cases {
+        assert_eq!(error_of_entry(inside), message);
+    }
+}
+
+#[test]
+fn a_timeout_without_a_unit_is_refused_because_programs_differ() {
+    let message = ".timeout: a bare number has no unit; write \"30s\" for seconds or \"30ms\" for milliseconds: some \
+                   programs read it as the one, some as the other";
+
+    assert_eq!(error_of_entry(r#""command": "a", "timeout": 30"#), message);
+    assert_eq!(error_of_entry(r#""command": "a", "timeout": "30""#), message);
+}
+
+#[test]
+fn a_timeout_is_more_than_nothing_and_less_than_a_day() {
+    assert!(error_of_entry(r#""command": "a", "timeout": "0s""#).starts_with(".timeout: a duration of zero"));
+    assert!(error_of_entry(r#""command": "a", "timeout": "48h""#).starts_with(".timeout: longer than a day"));
+    assert!(error_of_entry(r#""command": "a", "timeout": 1.5"#).starts_with(".timeout: not a duration"));
+    assert!(error_of_entry(r#""command": "a", "timeout": -1"#).starts_with(".timeout: not a duration"));
+}
+
+#[test]
+fn a_type_must_be_known_and_agree() {
+    assert!(error_of_entry(r#""command": "a", "type": "ws""#).starts_with(".type: is not a known type; write"));
+    assert_eq!(
+        error_of_entry(r#""command": "a", "type": "http""#),
+        ".type: a server of type \"http\" has a \"url\", but this one has a \"command\"; remove the key"
+    );
+    assert_eq!(
+        error_of_entry(r#""url": "http://a", "type": "stdio""#),
+        ".type: a server of type \"stdio\" has a \"command\", but this one has a \"url\"; remove the key"
+    );
+}
+
+#[test]
+fn a_command_is_not_empty_also_after_expansion() {
+    for command in ["", "  ", "${EMPTY}"] {
+        let inside = format!("\"command\": \"{command}\"");
+        assert_eq!(error_of_entry(&inside), ".command: is empty; name the program to start");
+    }
+}
+
+#[test]
+fn an_unset_variable_is_named_with_its_place() {
+    let message = "the variable NONE is not set; set it, or give a default: \"${NONE:-...}\"";
+    let cases = [
+        (r#""command": "${NONE}""#, ".command"),
+        (r#""command": "a", "args": ["a", "${NONE}"]"#, ".args[1]"),
+        (r#""command": "a", "env": {"B": "${NONE}"}"#, ".env.B"),
+        (r#""command": "a", "cwd": "${env:NONE}""#, ".cwd"),
+        (r#""url": "http://${NONE}""#, ".url"),
+        (r#""url": "http://a", "headers": {"B": "${NONE}"}"#, ".headers.B"),
+    ];
+
+    for (inside, key) in cases {
+        assert_eq!(error_of_entry(inside), format!("{key}: {message}"));
+    }
+}
+
+#[test]
+fn an_unclosed_variable_is_an_error() {
+    assert_eq!(
+        error_of_entry(r#""command": "${HOME""#),
+        ".command: a \"${\" is not closed by a \"}\"; write \"${NAME}\" or \"${NAME:-default}\", and \"$${\" for a literal \
+         \"${\""
+    );
+}
+
+#[test]
+fn texts_that_a_process_or_a_request_cannot_carry_are_refused() {
+    let cases = [
+        (r#""command": "${NUL}""#, ".command: contains a NUL character"),
+        (r#""command": "a", "args": ["b", "${NUL}"]"#, ".args[1]: contains a NUL character"),
+        (r#""command": "a", "env": {"A": "${NUL}"}"#, ".env.A: contains a NUL character"),
+        (r#""command": "a", "env": {"A=B": "c"}"#, ".env.\"A=B\": is not a name"),
+        (r#""command": "a", "cwd": "\u0000""#, ".cwd: contains a NUL character"),
+        (r#""command": "a", "cwd": """#, ".cwd: is empty"),
+        (r#""url": "example.com""#, ".url: is not an address that begins with http://"),
+        (r#""url": "http://a", "headers": {"A": "${BREAK}"}"#, ".headers.A: contains a control character"),
+        (r#""url": "http://a", "headers": {"A B": "c"}"#, ".headers.\"A B\": is not a name"),
+    ];
+
+    for (inside, message) in cases {
+        let error = error_of_entry(inside);
+        assert!(error.starts_with(message), "{inside}: {error}");
+    }
+}
+
+#[test]
+fn a_file_cannot_blow_up_a_variable_without_bound() {
+    let args = vec!["\"${LARGE}\""; 100].join(",");
+
+    let inspection = inspect_entry(&format!("\"command\": \"a\", \"args\": [{args}]"));
+
+    assert_eq!(
+        errors(&inspection),
+        ["mcp.json:2: mcpServers.s.args[3]: with this text, the file comes to more than 4 MiB once its variables are \
+          filled in; pass large values to the server in a file"]
+    );
+}

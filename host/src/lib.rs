@@ -1,0 +1,67 @@
+//! Innkeeper hosts MCP clients as WebAssembly guests.
+//!
+//! One line divides the work: **the host owns every process, connection, clock and secret; the guest knows the protocol
+//! and owns nothing.** So the client logic of one tenant can be replaced under live traffic, is metered and killable, and
+//! reaches nothing; and no lifetime depends on client code being correct, because the host alone holds leases, processes
+//! and connections.
+//!
+//! An embedder meets these types, from the outside in:
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Runtime`] | the wasm engine, the tenants, the session registry, the threads that guests may run on |
+//! | [`Tenant`] | a customer of the platform: its catalog of servers and the guest that speaks to them |
+//! | [`Lease`] | a counted right to use one session: while one is held, the session is not closed for being idle |
+//! | [`Call`] | one request to the server: a future, a source of progress, cancelled by being dropped |
+//!
+//! ```no_run
+//! use innkeeper::{Catalog, ComponentSource, Runtime, Server};
+//!
+//! # async fn example() -> Result<(), innkeeper::Error> {
+//! let runtime = Runtime::builder().start().await?;
+//! let guest = runtime.load_component(ComponentSource::Embedded).await?;
+//! let acme = runtime
+//!     .tenant("acme")
+//!     .guest(guest)
+//!     .catalog(Catalog::new().server("time", Server::command("mcp-server-time")))
+//!     .apply()
+//!     .await?;
+//!
+//! let lease = acme.lease("alice", "time").await?;
+//! let arguments = serde_json::json!({ "timezone": "Europe/Vienna" });
+//! let result = lease.call_tool("get_current_time", &arguments)?.start().await?;
+//! println!("{:?}", result.content);
+//!
+//! drop(lease);
+//! runtime.drain(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Runtimes of async Rust
+//!
+//! The library runs on tokio, of either flavour, with time and I/O enabled. [`RuntimeBuilder::start`] remembers the tokio
+//! runtime that it is called on; everything else may be dropped anywhere, also outside of one.
+#![deny(missing_docs)]
+
+mod api;
+pub mod config;
+mod error;
+pub mod guest;
+mod limits;
+pub mod mcp;
+mod names;
+mod registry;
+mod session;
+pub mod transport;
+
+pub use api::{
+    Answer, Call, CallBuilder, Catalog, ClosedSession, DrainReport, Event, Events, Lagged, Lease, RefuseAll, Runtime,
+    RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant, TenantBuilder,
+};
+pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
+pub use guest::{Component, ComponentSource};
+pub use limits::Limits;
+pub use names::{ServerName, SessionId, TenantName, UserName};
+pub use session::{CallId, SessionInfo};
+pub use transport::Command;

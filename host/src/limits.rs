@@ -1,0 +1,102 @@
+//! Every bound of the runtime, with its default and the accident or attack that it bounds.
+//!
+//! A wait without a deadline or a queue without a bound is a fault of this crate. What has one is listed here, so that an
+//! operator sees all of them in one place and tests can make them small.
+
+use std::time::Duration;
+
+/// A mebibyte, in bytes.
+const MIB: usize = 1024 * 1024;
+
+/// The bounds of a runtime. [`Limits::default`] gives each its documented default; change what you need:
+///
+/// ```
+/// let mut limits = innkeeper::Limits::default();
+/// limits.call = std::time::Duration::from_secs(5);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sessions of one tenant. Default 100. One more is [`Error::AtCapacity`](crate::Error::AtCapacity).
+    pub sessions_per_tenant: usize,
+    /// Sessions of the runtime. Default 10,000, or less where the system allows less: `RLIMIT_NOFILE` (5 descriptors for
+    /// each), `vm.max_map_count` (6 mappings for each).
+    pub sessions_per_runtime: usize,
+    /// How long a session without a lease is kept. Default 15 minutes; measured by a timer, not by traffic.
+    pub idle: Duration,
+    /// From the start of a session until it is ready: start of the process, connection, handshake. Default 30 s.
+    pub open: Duration,
+    /// A call, from being taken until its result. Default 60 s. A progress report of the server starts it anew.
+    pub call: Duration,
+    /// A call in all, however much progress it reports. Default 10 minutes.
+    pub call_total: Duration,
+    /// How long a request of the server may wait for its answer, which may be that of a person. Default 10 minutes.
+    /// Meanwhile the deadlines of the calls that it may belong to stand still.
+    pub server_request: Duration,
+    /// On close: how long a process may take to exit after its standard input was closed. Default 2 s.
+    pub close_input: Duration,
+    /// On close: how long a process may take to exit after `SIGTERM`, before `SIGKILL`. Default 2 s.
+    pub close_terminate: Duration,
+    /// One frame, in either direction, in bytes. Default 16 MiB. A larger one from the server ends its session, because
+    /// what it belongs to cannot be known without reading it.
+    pub frame: usize,
+    /// One result that a guest puts together from several pages, in bytes. Default 16 MiB.
+    pub gathered_result: usize,
+    /// Pages of such a result. Default 1,000: a server that has no last page is a known fault.
+    pub pages: u32,
+    /// Linear memory of a guest, in bytes. Default 64 MiB: one largest frame, its copy, and the guest itself.
+    pub guest_memory: usize,
+    /// CPU time of a guest for one batch of events. Default 100 ms, about seven times what the default guest needs for a
+    /// frame of 16 MiB.
+    pub guest_cpu: Duration,
+    /// Wall-clock time of a guest for one batch of events. Default 5 s: far above the CPU budget, because on a busy machine
+    /// an honest guest waits for its turn.
+    pub guest_wall: Duration,
+    /// Snapshot of a guest, in bytes. Default 8 MiB.
+    pub snapshot: usize,
+    /// Calls of one session that are in flight. Default 256. More wait in its mailbox.
+    pub calls_in_flight: usize,
+    /// Calls that wait in the mailbox of a session. Default 1,024. One more is [`Error::Busy`](crate::Error::Busy).
+    pub mailbox: usize,
+    /// Bytes that wait to be written to a server. Default 32 MiB. While there are more, no new call is taken; if replies of
+    /// the guest exceed it too, the session ends, because then the server does not read what it asked for.
+    pub write_queue: usize,
+    /// Requests of a server that are open at a time. Default 64.
+    pub server_requests: u32,
+    /// Progress reports of one call that nobody has taken yet. Default 64; the oldest is dropped.
+    pub progress_backlog: usize,
+    /// Lines of standard error that are kept of each process, for errors. Default 50, of at most 1 KiB each.
+    pub stderr_lines: usize,
+    /// Events that a subscriber may be behind. Default 1,024; it is told how many it missed.
+    pub event_backlog: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions_per_tenant: 100,
+            sessions_per_runtime: 10_000,
+            idle: Duration::from_secs(15 * 60),
+            open: Duration::from_secs(30),
+            call: Duration::from_secs(60),
+            call_total: Duration::from_secs(10 * 60),
+            server_request: Duration::from_secs(10 * 60),
+            close_input: Duration::from_secs(2),
+            close_terminate: Duration::from_secs(2),
+            frame: 16 * MIB,
+            gathered_result: 16 * MIB,
+            pages: 1_000,
+            guest_memory: 64 * MIB,
+            guest_cpu: Duration::from_millis(100),
+            guest_wall: Duration::from_secs(5),
+            snapshot: 8 * MIB,
+            calls_in_flight: 256,
+            mailbox: 1_024,
+            write_queue: 32 * MIB,
+            server_requests: 64,
+            progress_backlog: 64,
+            stderr_lines: 50,
+            event_backlog: 1_024,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What the guest returned, checked and applied.
+//!
+//! A guest is not trusted: every id must be open, every range must lie within its bytes, and each effect must fit the
+//! session's transport and state. What does not is a guest fault, which ends the session and nothing else.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    SessionInfo,
+    calls::Calls,
+    deadlines::Due,
+    gather::told_to_close,
+    handle::State,
+    link::Link,
+    owner::{Owner, guest_fault, nanoseconds},
+    server_requests::Asked,
+};
+use crate::{
+    Error, MayHaveRun, ServerError,
+    guest::{
+        Batch, GuestFault,
+        boundary::{DisconnectCause, Effect, Event, Fault, FaultKind, LogLevel, Outcome, Payload, Segment},
+    },
+};
+
+/// Processes that a guest may ask for beyond the first. Finding out what a server speaks takes one; a second is for a server
+/// that lost its first by chance.
+const FRESH_PROCESSES: u32 = 2;
+
+/// Timers of a guest.
+const MOST_TIMERS: usize = 1024;
+
+/// Log lines of one batch, and characters of each, that are passed on.
+const LOG_LINES: usize = 16;
+const LOG_LINE: usize = 1024;
+
+/// What a frame may have beyond the largest input of a call: method, ids, and what the guest adds.
+const ENVELOPE: usize = 64 * 1024;
+
+impl Owner {
+    /// Gives the pending events to the guest and applies what it returns.
+    pub(super) async fn run_guest(&mut self) -> Result<(), Error> {
+        let events = self.take_batch();
+        let now = nanoseconds(self.began);
+        let result = tokio::select! {
+            biased;
+            result = self.runner.handle(now, events) => result,
+            // A slow guest does not hold up the end of its session. Its computation is dropped, and it with it.
+            () = told_to_close(&mut self.close) => return Err(self.closing()),
+        };
+        let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
+        let mut log_lines = 0;
+        for effect in batch.effects {
+            if let Effect::Log { level, message } = &effect {
+                log_lines += 1;
+                if log_lines <= LOG_LINES {
+                    log(*level, message);
+                }
+                continue;
+            }
+            self.apply(effect, &batch.events)?;
+        }
+        if let Some(link) = &mut self.link {
+            link.write_now().await;
+        }
+        self.note_sent();
+        self.check_queue()
+    }
+
+    /// As many pending events as carry no more bytes than one largest frame; at least one.
+    fn take_batch(&mut self) -> Vec<Event> {
+        let mut bytes = 0;
+        let mut count = 0;
+        for event in &self.pending {
+            bytes += event.bytes().len();
+            if count > 0 && bytes > self.spec.limits.frame {
+                break;
+            }
+            count += 1;
+        }
+        let batch: Vec<Event> = self.pending.drain(..count).collect();
+        self.pending_bytes = self.pending.iter().map(|event| event.bytes().len()).sum();
+        batch
+    }
+
+    fn apply(&mut self, effect: Effect, events: &[Event]) -> Result<(), Error> {
+        match effect {
+            Effect::Write { frame, call } => self.write(&frame, call, events),
+            Effect::Complete { call, outcome } => self.complete(call, outcome, events),
+            Effect::Progress { call, report } => {
+                let report = self.resolve(&report, events)?;
+                self.check_call(call)?;
+                self.calls.progress(call, report, &mut self.deadlines);
+                Ok(())
+            }
+            Effect::Notification { method, params } => {
+                let params = self.resolve(&params, events)?;
+                self.spec.observer.notified(method, params);
+                Ok(())
+            }
+            Effect::ServerRequest { id, call, method, params } => {
+                let params = self.resolve(&params, events)?;
+                self.ask(id, Asked { call, method, params })
+            }
+            Effect::WithdrawServerRequest(id) => match self.requests.remove(id) {
+                Some(call) => {
+                    self.calls.resume(call, &mut self.deadlines);
+                    Ok(())
+                }
+                // Answered already; the answer is on its way to the guest.
+                None => Ok(()),
+            },
+            Effect::Ready { revision, peer } => self.ready(revision, &peer, events),
+            Effect::Disconnected(cause) => Err(self.disconnected(cause, events)?),
+            Effect::SetTimer { id, at } => self.set_timer(id, at),
+            Effect::CancelTimer(id) => {
+                if let Some(at) = self.timers.remove(&id) {
+                    self.deadlines.clear(at, Due::Timer(id));
+                }
+                Ok(())
+            }
+            Effect::FreshProcess => self.fresh_process(),
+            Effect::Request(_) | Effect::Abort(_) | Effect::OnCloseRequest(_) => {
+                Err(self.fault("it made an HTTP request, but its session has a stream"))
+            }
+            Effect::Log { .. } | Effect::Extension(_) => Ok(()),
+        }
+    }
+
+    fn write(&mut self, frame: &Payload, call: Option<u64>, events: &[Event]) -> Result<(), Error> {
+        if let Some(call) = call {
+            self.check_call(call)?;
+        }
+        let parts = parts(frame, events, &self.calls).map_err(|detail| self.fault(detail))?;
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length > self.spec.limits.frame + ENVELOPE {
+            return Err(self.fault(&format!("it wrote a frame of {length} bytes")));
+        }
+        // The connection may have ended in the same batch; whoever waits for an answer hears of that.
+        let Some(link) = &mut self.link else { return Ok(()) };
+        if link.queue(parts.iter().copied(), call) {
+            Ok(())
+        } else {
+            Err(self.fault("it wrote a frame that contains the delimiter of frames"))
+        }
+    }
+
+    fn check_queue(&self) -> Result<(), Error> {
+        let queued = self.link.as_ref().map_or(0, Link::queued);
+        // New calls are not taken while the queue is full, so only replies of the guest can fill it further; a call of the
+        // largest size that was taken just before is no fault.
+        if queued > self.spec.limits.write_queue + self.spec.limits.frame + ENVELOPE {
+            return Err(Error::Unavailable {
+                server: self.spec.server.clone(),
+                reason: format!("it does not read its input: {queued} bytes wait for it"),
+                retry_after: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, call: u64, outcome: Outcome, events: &[Event]) -> Result<(), Error> {
+        self.check_call(call)?;
+        let outcome = match outcome {
+            Outcome::Result(payload) => Ok(self.resolve(&payload, events)?),
+            Outcome::Error(payload) => Err(Error::Server(ServerError::new(self.resolve(&payload, events)?))),
+            Outcome::Fault(fault) => Err(self.error_of(fault)),
+        };
+        self.calls.settle(call, &mut self.deadlines, |may_have_run| {
+            outcome.map_err(|error| error.with_may_have_run(may_have_run))
+        });
+        self.calls.remove(call);
+        Ok(())
+    }
+
+    fn ask(&mut self, id: u64, asked: Asked) -> Result<(), Error> {
+        if let Some(call) = asked.call {
+            self.check_call(call)?;
+        }
+        if self.requests.contains(id) {
+            return Err(self.fault(&format!("it used the id {id} of an open request of the server again")));
+        }
+        if self.requests.len() >= self.spec.limits.server_requests as usize {
+            return Err(self.fault("it passed on more requests of the server than may be open"));
+        }
+        self.calls.pause(asked.call, &mut self.deadlines);
+        self.requests.ask(id, asked, &self.spec.limits);
+        Ok(())
+    }
+
+    fn ready(&mut self, revision: String, peer: &Payload, events: &[Event]) -> Result<(), Error> {
+        if self.is_ready {
+            return Err(self.fault("it said twice that it is ready"));
+        }
+        self.is_ready = true;
+        self.deadlines.clear(self.began + self.spec.limits.open, Due::Open);
+        let info = Arc::new(SessionInfo {
+            revision,
+            peer: self.resolve(peer, events)?,
+            process: self.link.as_ref().and_then(Link::process),
+            incarnation: self.incarnation,
+            guest: self.spec.component.to_string(),
+        });
+        tracing::debug!(revision = %info.revision, process = info.process, "the session is open");
+        self.state.send_replace(State::Ready(info.clone()));
+        self.spec.observer.opened(&info);
+        Ok(())
+    }
+
+    fn disconnected(&self, cause: DisconnectCause, events: &[Event]) -> Result<Error, Error> {
+        Ok(match cause {
+            DisconnectCause::Refused(payload) => Error::Server(ServerError::new(self.resolve(&payload, events)?)),
+            DisconnectCause::Fault(fault) => self.error_of(fault),
+        })
+    }
+
+    fn set_timer(&mut self, id: u64, at: u64) -> Result<(), Error> {
+        if let Some(at) = self.timers.remove(&id) {
+            self.deadlines.clear(at, Due::Timer(id));
+        }
+        if self.timers.len() >= MOST_TIMERS {
+            return Err(self.fault(&format!("it set more than {MOST_TIMERS} timers")));
+        }
+        // A time too far away to be said is never.
+        if let Some(at) = self.began.checked_add(std::time::Duration::from_nanos(at)) {
+            self.timers.insert(id, at);
+            self.deadlines.set(at, Due::Timer(id));
+        }
+        Ok(())
+    }
+
+    fn fresh_process(&mut self) -> Result<(), Error> {
+        if self.incarnation > FRESH_PROCESSES {
+            return Err(self.fault(&format!("it asked for more than {FRESH_PROCESSES} fresh processes")));
+        }
+        // Dropping what is left of the old one closes it, beside the new one.
+        drop(self.link.take().map(Link::close));
+        self.connect();
+        Ok(())
+    }
+
+    fn check_call(&self, call: u64) -> Result<(), Error> {
+        if self.calls.contains(call) {
+            return Ok(());
+        }
+        Err(self.fault(&format!("it named call {call}, which is not open")))
+    }
+
+    fn resolve(&self, payload: &Payload, events: &[Event]) -> Result<Bytes, Error> {
+        // One range of one event is shared, not copied.
+        if let [Segment::Event { index, offset, length }] = payload.as_slice() {
+            let shared = events.get(*index as usize).and_then(Event::shared);
+            let range = *offset as usize..(*offset as usize).saturating_add(*length as usize);
+            return match shared {
+                Some(bytes) if range.end <= bytes.len() => Ok(bytes.slice(range)),
+                _ if *length == 0 && (*index as usize) < events.len() => Ok(Bytes::new()),
+                _ => Err(self.fault("it named a range outside of its event")),
+            };
+        }
+        let parts = parts(payload, events, &self.calls).map_err(|detail| self.fault(detail))?;
+        let mut bytes = BytesMut::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Ok(bytes.freeze())
+    }
+
+    fn error_of(&self, fault: Fault) -> Error {
+        let server = self.spec.server.clone();
+        let may_have_run = MayHaveRun::No;
+        let message = clip(&fault.message).to_owned();
+        match fault.kind {
+            FaultKind::Cancelled => Error::Cancelled { may_have_run },
+            FaultKind::Disconnected => self.exited(self.exit.clone().unwrap_or_default()),
+            FaultKind::Invalid => Error::InvalidInput { what: "the call", reason: message },
+            FaultKind::ProtocolViolation => Error::Protocol { server, detail: message, may_have_run },
+            FaultKind::TooLarge => Error::TooLarge {
+                what: message,
+                limit: self.spec.limits.gathered_result,
+                setting: "gathered_result",
+                may_have_run,
+            },
+            FaultKind::Unsupported => Error::Unsupported { detail: message },
+            FaultKind::Other => Error::Unavailable { server, reason: message, retry_after: None },
+        }
+    }
+
+    fn fault(&self, detail: &str) -> Error {
+        guest_fault(&self.spec, &GuestFault::Boundary(detail.to_owned()))
+    }
+}
+
+/// The bytes that a payload names.
+fn parts<'a>(payload: &'a Payload, events: &'a [Event], calls: &'a Calls) -> Result<Vec<&'a [u8]>, &'static str> {
+    payload
+        .iter()
+        .map(|segment| match segment {
+            Segment::Bytes(bytes) => Ok(&bytes[..]),
+            Segment::Event { index, offset, length } => events
+                .get(*index as usize)
+                .and_then(|event| range(event.bytes(), *offset, *length))
+                .ok_or("it named a range outside of its event"),
+            Segment::Params { call, offset, length } => calls
+                .params(*call)
+                .and_then(|params| range(params, *offset, *length))
+                .ok_or("it named a range outside of the params of an open call"),
+        })
+        .collect()
+}
+
+fn range(bytes: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
+    let start = offset as usize;
+    bytes.get(start..start.checked_add(length as usize)?)
+}
+
+/// Queues the frames of a last batch, whose other effects nobody needs any more.
+pub(super) fn queue_writes(batch: &Batch, link: &mut Link) {
+    let calls = Calls::default();
+    for effect in &batch.effects {
+        if let Effect::Write { frame, .. } = effect
+            && let Ok(parts) = parts(frame, &batch.events, &calls)
+        {
+            link.queue(parts.iter().copied(), None);
+        }
+    }
+}
+
+fn log(level: LogLevel, message: &str) {
+    let message = clip(message);
+    match level {
+        LogLevel::Trace => tracing::trace!(target: "innkeeper::guest", "{message}"),
+        LogLevel::Debug => tracing::debug!(target: "innkeeper::guest", "{message}"),
+        LogLevel::Info => tracing::info!(target: "innkeeper::guest", "{message}"),
+        LogLevel::Warn => tracing::warn!(target: "innkeeper::guest", "{message}"),
+        LogLevel::Error => tracing::error!(target: "innkeeper::guest", "{message}"),
+    }
+}
+
+fn clip(message: &str) -> &str {
+    message.get(..message.floor_char_boundary(LOG_LINE)).unwrap_or(message)
+}

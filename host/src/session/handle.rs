@@ -1,0 +1,226 @@
+//! What others hold of a session: the way in, and the state that they can watch.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{
+        mpsc::{self, UnboundedSender, error::TrySendError},
+        watch,
+    },
+    time::Instant,
+};
+
+use super::{
+    CallId, SessionInfo,
+    calls::CallRequest,
+    owner::{self, Inbox},
+    reply::{Reply, ReplySender, reply},
+    server_requests::Asker,
+};
+use crate::{
+    Error, Limits, MayHaveRun,
+    guest::{Component, Strikes, boundary::Answer},
+    names::{ServerName, SessionId, TenantName, UserName},
+    transport::Connector,
+};
+
+/// Everything that a session is made of.
+pub(crate) struct SessionSpec {
+    pub(crate) id: SessionId,
+    pub(crate) tenant: TenantName,
+    pub(crate) user: UserName,
+    pub(crate) server: ServerName,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) component: Component,
+    pub(crate) strikes: Strikes,
+    /// The revision to speak, where the catalog fixes it.
+    pub(crate) revision: Option<String>,
+    pub(crate) client_info: Bytes,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) asker: Arc<dyn Asker>,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+/// Who hears of a session.
+pub(crate) trait Observer: Send + Sync + 'static {
+    fn opened(&self, info: &Arc<SessionInfo>);
+    fn notified(&self, method: String, params: Bytes);
+    /// The session takes no calls any more, and why. Called once, before its processes have ended.
+    fn closing(&self, error: &Error);
+    /// Nothing of the session is left. Called once.
+    fn closed(&self, error: &Error);
+}
+
+/// How far a session is.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    Opening,
+    Ready(Arc<SessionInfo>),
+    /// It takes no calls any more, for this reason.
+    Closing(Error),
+    /// Nothing of it is left.
+    Closed(Error),
+}
+
+/// The way into a session. Dropping the last handle closes it.
+pub(crate) struct Session {
+    id: SessionId,
+    server: ServerName,
+    limits: Arc<Limits>,
+    calls: mpsc::Sender<Incoming>,
+    control: UnboundedSender<Control>,
+    closing: watch::Sender<Option<Instant>>,
+    state: watch::Receiver<State>,
+    next_call: AtomicU64,
+}
+
+/// A call on its way to the owner.
+pub(super) struct Incoming {
+    pub(super) id: u64,
+    pub(super) request: CallRequest,
+    pub(super) reply: ReplySender,
+}
+
+/// What may not wait behind calls. The channel has no bound of its own; each kind has one: a cancellation for each call, an
+/// answer for each open request of the server, and notices as many as calls may wait.
+pub(super) enum Control {
+    Cancel(u64),
+    Answer { id: u64, answer: Answer },
+    Notify { method: String, params: Option<Bytes> },
+}
+
+/// A call that was taken.
+pub(crate) struct OpenCall {
+    pub(crate) id: CallId,
+    pub(crate) reply: Reply,
+    pub(crate) cancel: Cancel,
+}
+
+/// Cancels one call.
+pub(crate) struct Cancel {
+    id: u64,
+    control: UnboundedSender<Control>,
+}
+
+impl Cancel {
+    pub(crate) fn cancel(&self) {
+        // A session that is gone has no call to cancel.
+        let _ = self.control.send(Control::Cancel(self.id));
+    }
+}
+
+impl Session {
+    /// Begins to open a session, on the given tokio runtime.
+    pub(crate) fn open(spec: SessionSpec, runtime: &tokio::runtime::Handle) -> Arc<Self> {
+        let (calls, incoming) = mpsc::channel(spec.limits.mailbox.max(1));
+        let (control, orders) = mpsc::unbounded_channel();
+        let (closing, close) = watch::channel(None);
+        let (state_sender, state) = watch::channel(State::Opening);
+        let session = Arc::new(Self {
+            id: spec.id,
+            server: spec.server.clone(),
+            limits: spec.limits.clone(),
+            calls,
+            control: control.clone(),
+            closing,
+            state,
+            next_call: AtomicU64::new(1),
+        });
+        runtime.spawn(owner::run(spec, Inbox { calls: incoming, orders, close, control }, state_sender));
+        session
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Waits until the session is ready.
+    ///
+    /// Cancellation safe: the session goes on opening.
+    pub(crate) async fn ready(&self) -> Result<Arc<SessionInfo>, Error> {
+        let mut state = self.state.clone();
+        loop {
+            match &*state.borrow_and_update() {
+                State::Opening => {}
+                State::Ready(info) => return Ok(info.clone()),
+                State::Closing(error) | State::Closed(error) => return Err(error.clone()),
+            }
+            if state.changed().await.is_err() {
+                return Err(self.gone());
+            }
+        }
+    }
+
+    /// Takes a call. What is wrong with it is in the reply.
+    pub(crate) fn call(&self, request: CallRequest) -> OpenCall {
+        let id = self.next_call.fetch_add(1, Relaxed);
+        let cancel = Cancel { id, control: self.control.clone() };
+        let backlog = if request.progress { self.limits.progress_backlog } else { 0 };
+        let size = request.params.as_ref().map_or(0, Bytes::len);
+        let reply = if size > self.limits.frame {
+            Reply::ready(Err(Error::TooLarge {
+                what: format!("the input of `{}`", request.method),
+                limit: self.limits.frame,
+                setting: "frame",
+                may_have_run: MayHaveRun::No,
+            }))
+        } else {
+            let (sender, reply) = reply(backlog);
+            match self.calls.try_send(Incoming { id, request, reply: sender }) {
+                Ok(()) => reply,
+                Err(TrySendError::Full(_)) => {
+                    Reply::ready(Err(Error::Busy { server: self.server.clone(), limit: self.limits.mailbox }))
+                }
+                Err(TrySendError::Closed(_)) => Reply::ready(Err(self.gone())),
+            }
+        };
+        OpenCall { id: CallId(id), reply, cancel }
+    }
+
+    pub(crate) fn notify(&self, method: String, params: Option<Bytes>) -> Result<(), Error> {
+        self.control.send(Control::Notify { method, params }).map_err(|_| self.gone())
+    }
+
+    /// Closes the session: politely, and by force at `kill_at`. The earliest time counts.
+    pub(crate) fn close(&self, kill_at: Instant) {
+        self.closing.send_if_modified(|closing| {
+            let earlier = closing.is_none_or(|at| kill_at < at);
+            if earlier {
+                *closing = Some(kill_at);
+            }
+            earlier
+        });
+    }
+
+    /// Waits until nothing of the session is left. Returns why it ended.
+    pub(crate) async fn closed(&self) -> Error {
+        let mut state = self.state.clone();
+        loop {
+            if let State::Closed(error) = &*state.borrow_and_update() {
+                return error.clone();
+            }
+            if state.changed().await.is_err() {
+                return self.gone();
+            }
+        }
+    }
+
+    /// Why it takes no more calls.
+    fn gone(&self) -> Error {
+        match &*self.state.borrow() {
+            State::Closing(error) | State::Closed(error) => error.clone().with_may_have_run(MayHaveRun::No),
+            // The tokio runtime was shut down, and the owner with it.
+            State::Opening | State::Ready(_) => {
+                Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No }
+            }
+        }
+    }
+}

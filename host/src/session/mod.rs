@@ -1,0 +1,69 @@
+//! Sessions: one live client of one server.
+//!
+//! One task, the *owner*, has the guest and the connection of a session and is the only one that touches them. Everybody
+//! else sends it messages over bounded channels and waits for replies. What the owner gathers (calls, frames, timers,
+//! answers) it gives to the guest as events, in batches; what the guest returns it applies as effects, after checking every
+//! id and every range.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `handle` | what others hold: the way in, and the state that they can watch |
+//! | `owner` | the task: from opening to its end |
+//! | `gather` | what the owner waits for, made into events |
+//! | `effects` | what the guest returned, checked and applied |
+//! | `calls` | open calls: their replies, params and deadlines |
+//! | `server_requests` | what the server asks the platform |
+//! | `deadlines` | the times of a session, in order |
+//! | `link` | the connection: frames in, a bounded queue out |
+//! | `reply` | the way from the owner back to one caller |
+
+mod calls;
+mod deadlines;
+mod effects;
+mod gather;
+mod handle;
+mod link;
+mod owner;
+mod reply;
+mod server_requests;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+pub(crate) use calls::CallRequest;
+pub(crate) use handle::{Cancel, Observer, OpenCall, Session, SessionSpec, State};
+pub(crate) use reply::Reply;
+pub(crate) use server_requests::{Asked, Asker};
+
+/// A call of one session. Never reused in it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub(crate) u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What is known of a session that is open.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The revision of the protocol that is spoken.
+    pub revision: String,
+    /// What the server said of itself when the session was opened, verbatim. JSON.
+    pub peer: Bytes,
+    /// The server's process, if it has one on this machine.
+    pub process: Option<u32>,
+    /// Number of the connection in this session, from 1.
+    pub incarnation: u32,
+    /// Name, version and digest of the guest.
+    pub guest: String,
+}

@@ -1,0 +1,191 @@
+//! The conversation: a minimal MCP server, written out by hand.
+//!
+//! It knows what a client needs to take it for a server of a handshake revision,
+//! and the tools of [`tool`]. How an answer reaches the client is not decided
+//! here: see [`Delivery`].
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use innkeeper_tests::awkward::{Scenario, tool};
+use serde_json::{Value, json};
+
+use crate::delivery::Delivery;
+
+/// What the server answers to a revision that it does not know.
+const REVISION: &str = "2025-11-25";
+const REVISIONS: [&str; 4] = [REVISION, "2025-06-18", "2025-03-26", "2024-11-05"];
+
+const METHOD_NOT_FOUND: i32 = -32601;
+const INTERNAL_ERROR: i32 = -32603;
+
+pub(crate) struct Conversation {
+    scenario: Scenario,
+    delivery: Arc<Delivery>,
+    cancelled: Arc<Cancelled>,
+    received: Vec<String>,
+    pages: u64,
+}
+
+/// The ids of cancelled requests, and the news of one more.
+#[derive(Default)]
+struct Cancelled {
+    ids: Mutex<BTreeSet<String>>,
+    added: Condvar,
+}
+
+impl Conversation {
+    pub(crate) fn new(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            delivery: Arc::new(Delivery::new(scenario)),
+            cancelled: Arc::default(),
+            received: Vec::new(),
+            pages: 0,
+        }
+    }
+
+    /// Serves until the end of the input.
+    pub(crate) fn run(mut self, input: impl Read) -> ExitCode {
+        let mut input = BufReader::new(input);
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let message: Value = serde_json::from_slice(&line).expect("a client sends JSON");
+            let method = message["method"].as_str().unwrap_or("a response").to_owned();
+            if self.received.is_empty() && method != "initialize" && self.scenario == Scenario::ExitOnProbe {
+                return ExitCode::from(1);
+            }
+            self.received.push(method.clone());
+            self.take(&method, &message);
+            line.clear();
+        }
+        ExitCode::SUCCESS
+    }
+
+    fn take(&mut self, method: &str, message: &Value) {
+        let (id, params) = (&message["id"], &message["params"]);
+        match method {
+            "initialize" => self.initialize(id, params),
+            "notifications/initialized" => self.initialized(),
+            "notifications/cancelled" => self.cancelled.add(&params["requestId"]),
+            "ping" => self.delivery.result(id, json!({})),
+            "tools/list" => self.list(id),
+            "tools/call" => self.call(id, params),
+            _ if id.is_null() || message.get("method").is_none() => {}
+            _ => self.delivery.error(id, METHOD_NOT_FOUND, "there is no such method"),
+        }
+    }
+
+    fn initialize(&self, id: &Value, params: &Value) {
+        let wanted = params["protocolVersion"].as_str().unwrap_or_default();
+        let revision = match self.scenario {
+            Scenario::NeverAnswersInitialize => return,
+            Scenario::AnswersInitializeWithError => {
+                return self.delivery.error(id, INTERNAL_ERROR, "the licence has expired");
+            }
+            Scenario::WrongVersion => "1999-12-31",
+            _ => REVISIONS.into_iter().find(|known| *known == wanted).unwrap_or(REVISION),
+        };
+        let result = json!({
+            "protocolVersion": revision,
+            "capabilities": { "tools": {}, "logging": {} },
+            "serverInfo": { "name": "awkward-server", "version": env!("CARGO_PKG_VERSION") },
+        });
+        self.delivery.result(id, result);
+    }
+
+    fn initialized(&self) {
+        let delivery = Arc::clone(&self.delivery);
+        match self.scenario {
+            // In this thread, so that nothing is read any more.
+            Scenario::PingFlood => {
+                delivery.flood(|number| json!({ "jsonrpc": "2.0", "id": number, "method": "ping" }));
+            }
+            Scenario::NotificationsFlood => {
+                thread::spawn(move || delivery.flood(notification));
+            }
+            Scenario::ServerRequestFlood => {
+                thread::spawn(move || {
+                    delivery.flood(|number| json!({ "jsonrpc": "2.0", "id": number, "method": "roots/list" }));
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn list(&mut self, id: &Value) {
+        let tools = tool::ALL.map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
+        let mut result = json!({ "tools": tools });
+        self.pages += 1;
+        match self.scenario {
+            Scenario::EndlessPages => result["nextCursor"] = format!("page {}", self.pages).into(),
+            Scenario::RepeatedCursor => result["nextCursor"] = "page 1".into(),
+            _ => {}
+        }
+        self.delivery.result(id, result);
+    }
+
+    fn call(&self, id: &Value, params: &Value) {
+        let arguments = &params["arguments"];
+        let number = |name: &str| arguments[name].as_u64().unwrap_or(0);
+        let text = match params["name"].as_str().unwrap_or_default() {
+            tool::ECHO => arguments["text"].as_str().unwrap_or_default().to_owned(),
+            tool::SLEEP => return self.sleep(id.clone(), Duration::from_millis(number("ms"))),
+            tool::COUNT => count(),
+            tool::FILL => "x".repeat(usize::try_from(number("bytes")).unwrap_or(0)),
+            tool::RECEIVED => self.received.join("\n"),
+            tool::ENVIRONMENT => {
+                env::vars_os().map(|(name, value)| format!("{}={}\n", name.display(), value.display())).collect()
+            }
+            unknown => return self.delivery.tool_result(id, &format!("there is no tool {unknown}"), true),
+        };
+        self.delivery.tool_result(id, &text, false);
+    }
+
+    fn sleep(&self, id: Value, time: Duration) {
+        let (delivery, cancelled) = (Arc::clone(&self.delivery), Arc::clone(&self.cancelled));
+        thread::spawn(move || {
+            if !cancelled.wait_for(&id, time) {
+                delivery.tool_result(&id, "slept", false);
+            }
+        });
+    }
+}
+
+impl Cancelled {
+    fn add(&self, id: &Value) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_string());
+        self.added.notify_all();
+    }
+
+    /// Whether the id is added before the time is over.
+    fn wait_for(&self, id: &Value, time: Duration) -> bool {
+        let id = id.to_string();
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.added.wait_timeout_while(ids, time, |ids| !ids.contains(&id));
+        let (ids, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        ids.contains(&id)
+    }
+}
+
+/// Adds a line to the file of the counts and gives their number. A line is added in one write, so that the count is
+/// right when several processes share the file.
+fn count() -> String {
+    let Some(path) = env::var_os(tool::COUNT_FILE) else { return format!("{} is not set", tool::COUNT_FILE) };
+    let added = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| file.write_all(b"ran\n"));
+    added.and_then(|()| fs::read(&path)).map_or_else(
+        |error| format!("cannot count: {error}"),
+        |content| content.split(|&byte| byte == b'\n').skip(1).count().to_string(),
+    )
+}
+
+fn notification(number: u64) -> Value {
+    let params = json!({ "level": "info", "data": format!("news number {number}") });
+    json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params })
+}

@@ -1,0 +1,24 @@
+//! The harness of the end-to-end tests.
+//!
+//! What belongs where:
+//!
+//! - Unit tests of the engine and of a module of the host stand in their own
+//!   crates, beside the code.
+//! - `tests/tests/` holds what needs the host, a guest and a server together. A
+//!   file is a subject; a test is a sentence.
+//! - Here is what those tests share. [`awkward`] lists the ways in which a server
+//!   can misbehave; one process, `awkward-server`, has them all. [`artifacts`]
+//!   finds what `cargo xtask` built and installed. [`in_process`] has servers that
+//!   need no process. [`processes`] finds processes
+//!   that a run has left behind.
+//! - `tests/guests/` holds guests that misbehave, `tests/servers/` the pins of
+//!   servers that nobody here wrote.
+//!
+//! No test sleeps to wait for something to happen: it waits for the thing. No
+//! test is skipped for something that is not installed: it fails and says which
+//! task installs it.
+
+pub mod artifacts;
+pub mod awkward;
+pub mod in_process;
+pub mod processes;

@@ -1,0 +1,256 @@
+//! Guests that fail or lie end their own session, with an error that says what they did, and disturb nobody else.
+
+use std::{sync::Arc, time::Duration};
+
+use innkeeper::{
+    Catalog, Component, ComponentSource, Error, Limits, MayHaveRun, Runtime, Server, Tenant, transport::Framing,
+};
+use innkeeper_tests::{artifacts, in_process};
+
+async fn faulty(runtime: &Runtime) -> Component {
+    let guest = ComponentSource::File(artifacts::guest("innkeeper-faulty-guest"));
+    runtime.load_component(guest).await.unwrap()
+}
+
+async fn tenant(runtime: &Runtime, name: &str, guest: &Component, server: Server) -> Tenant {
+    let catalog = Catalog::new().server("quiet", server);
+    runtime.tenant(name).guest(guest.clone()).catalog(catalog).apply().await.unwrap()
+}
+
+fn quiet() -> Server {
+    Server::connector(in_process::silent())
+}
+
+/// What a method does, and what the host says of it.
+const FAULTS: [(&str, &str); 21] = [
+    ("spin", "CPU time"),
+    ("allocate", "memory"),
+    ("trap", "trapped"),
+    ("recurse", "trapped"),
+    ("garbage", "which is not open"),
+    ("forged-progress", "which is not open"),
+    ("forged-write", "which is not open"),
+    ("forged-range", "outside of its event"),
+    ("overflowing-range", "outside of its event"),
+    ("forged-index", "outside of its event"),
+    ("forged-params-range", "outside of the params"),
+    ("forged-params-call", "outside of the params"),
+    ("complete-twice", "which is not open"),
+    ("progress-after-complete", "which is not open"),
+    ("newline-in-frame", "delimiter"),
+    ("fresh-process-3", "fresh processes"),
+    ("http-on-stream", "HTTP request"),
+    ("many-timers", "timers"),
+    ("many-server-requests", ""),
+    ("huge-frame", ""),
+    ("slow:100000", "CPU time"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_fails_ends_its_session_with_an_error_that_says_how() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    let guest = faulty(&runtime).await;
+    let tenant = tenant(&runtime, "acme", &guest, quiet()).await;
+
+    for (method, said) in FAULTS {
+        let lease = tenant.lease("alice", "quiet").await.unwrap();
+        let bystander = lease.call("hold").start();
+
+        let outcome = lease.call(method).params(&"p").start().await;
+        let bystander = bystander.await.unwrap_err();
+
+        // A guest that lies after it has completed the call has completed it all the same.
+        if !matches!(method, "complete-twice" | "progress-after-complete") {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.code(), "guest_fault", "{method}: {error}");
+        }
+        assert!(bystander.to_string().contains(said), "{method}: {bystander}");
+        assert_eq!(bystander.may_have_run(), MayHaveRun::No, "{method}");
+        assert_eq!(lease.call("echo").start().await.unwrap_err().code(), "guest_fault", "{method}");
+    }
+
+    let lease = tenant.lease("alice", "quiet").await.unwrap();
+    assert_eq!(&lease.call("echo").params(&1).start().await.unwrap()[..], b"1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_guest_may_do_in_excess_is_bounded_and_no_fault() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    let guest = faulty(&runtime).await;
+    let lease = tenant(&runtime, "acme", &guest, quiet()).await.lease("alice", "quiet").await.unwrap();
+
+    for method in ["many-effects:10000", "huge-log", "forged-withdrawal", "grow:8"] {
+        let call = lease.call(method).params(&"p").deadline(Duration::from_millis(1)).start().await;
+        // A withdrawal answers nothing; what crosses an answer on its way is not told apart from what was never asked.
+        assert!(call.is_ok() || method == "forged-withdrawal", "{method}: {call:?}");
+    }
+
+    assert_eq!(&lease.call("echo").params(&1).start().await.unwrap()[..], b"1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_but_honest_guest_is_not_ended_and_recovers_its_place() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    let guest = faulty(&runtime).await;
+    let lease = tenant(&runtime, "acme", &guest, quiet()).await.lease("alice", "quiet").await.unwrap();
+
+    // Tens of milliseconds: beyond a tick, within the budget.
+    let slow = lease.call("slow:30").params(&"slow").start().await.unwrap();
+    for number in 0..100 {
+        let quick = lease.call("echo").params(&number).start().await.unwrap();
+        assert_eq!(quick, number.to_string());
+    }
+
+    assert_eq!(slow, "\"slow\"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_fails_while_opening_is_the_error_of_the_lease() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    let guest = faulty(&runtime).await;
+
+    for (mode, said) in [("spin-on-open", "CPU time"), ("trap-on-open", "trapped")] {
+        let tenant = tenant(&runtime, mode, &guest, quiet().revision(mode)).await;
+
+        let error = tenant.lease("alice", "quiet").await.unwrap_err();
+
+        assert!(matches!(&error, Error::GuestFault { detail, .. } if detail.contains(said)), "{mode}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_is_never_ready_runs_into_the_time_for_opening() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    let guest = faulty(&runtime).await;
+    let tenant = tenant(&runtime, "acme", &guest, quiet().revision("never-ready")).await;
+
+    let error = tenant.lease("alice", "quiet").await.unwrap_err();
+
+    assert!(
+        matches!(error, Error::Timeout { phase: innkeeper::Phase::Open, after, .. } if after == Limits::default().open),
+        "{error}"
+    );
+    assert!(runtime.status().sessions.is_empty(), "{:?}", runtime.status());
+}
+
+#[tokio::test]
+async fn a_component_that_imports_anything_is_refused_by_the_name_of_the_import() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    let importing = ComponentSource::File(artifacts::guest("innkeeper-importing-guest"));
+
+    let error = runtime.load_component(importing).await.unwrap_err();
+
+    assert_eq!(error.code(), "bad_component");
+    assert!(error.to_string().contains("it imports `"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_refused_with_a_reason() {
+    let runtime = Runtime::builder().start().await.unwrap();
+    for (bytes, said) in [
+        (b"".as_slice(), "not WebAssembly in binary form"),
+        (b"(component)", "not WebAssembly in binary form"),
+        (b"\0asm\x01\0\0\0", "a core wasm module, not a component"),
+        (b"\0asm\x0d\0\x01\0garbage", "does not compile"),
+        // An empty component.
+        (b"\0asm\x0d\0\x01\0", "does not export `innkeeper:guest/client`"),
+    ] {
+        let error = runtime.load_component(ComponentSource::Bytes(bytes.to_vec())).await.unwrap_err();
+
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let missing = ComponentSource::File("no/such/file.wasm".into());
+    assert!(runtime.load_component(missing).await.unwrap_err().to_string().contains("no/such/file.wasm"));
+}
+
+/// While tenants run calls, another's guests fail in every way, over and over: no call of the others fails, and everything
+/// that the failing ones took is given back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failing_guests_of_one_tenant_cost_no_call_of_another() {
+    const TENANTS: usize = 10;
+    const USERS: usize = 10;
+    const CALLS: usize = 100;
+    let runtime = Runtime::builder().start().await.unwrap();
+    let guest = faulty(&runtime).await;
+    let mut tenants = Vec::new();
+    for number in 0..TENANTS {
+        tenants.push(tenant(&runtime, &format!("tenant-{number}"), &guest, quiet()).await);
+    }
+    let villain = tenant(&runtime, "villain", &guest, quiet()).await;
+    // Once through, so that threads and buffers that stay are there before the count.
+    for (method, _) in FAULTS {
+        let _ = villain.lease("mallory", "quiet").await.unwrap().call(method).start().await;
+    }
+    villain.close(Duration::from_secs(5)).await;
+    let before = Held::now();
+
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let villainy = tokio::spawn({
+        let (done, villain) = (done.clone(), villain.clone());
+        async move {
+            let mut rounds = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for (method, _) in FAULTS {
+                    let lease = villain.lease("mallory", "quiet").await.unwrap();
+                    let _ = lease.call(method).params(&"p").start().await;
+                }
+                rounds += 1;
+            }
+            rounds
+        }
+    });
+    let mut honest = tokio::task::JoinSet::new();
+    for tenant in &tenants {
+        for user in 0..USERS {
+            let tenant = tenant.clone();
+            honest.spawn(async move {
+                let lease = tenant.lease(format!("user-{user}"), "quiet").await.unwrap();
+                for number in 0..CALLS {
+                    assert_eq!(lease.call("echo").params(&number).start().await.unwrap(), number.to_string());
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+    }
+    honest.join_all().await;
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    let rounds = villainy.await.unwrap();
+
+    let report = runtime.drain(Duration::from_secs(5)).await;
+    assert!(report.closed.iter().all(|session| session.gone), "{report:?}");
+    assert!(rounds >= 1);
+    assert!(runtime.status().sessions.is_empty());
+    let after = Held::now();
+    assert!(after.files <= before.files && after.threads <= before.threads, "before {before:?}, after {after:?}");
+}
+
+/// What this process holds of the system.
+#[derive(Debug)]
+struct Held {
+    files: usize,
+    threads: usize,
+}
+
+impl Held {
+    fn now() -> Self {
+        let count = |path| std::fs::read_dir(path).unwrap().count();
+        Self { files: count("/proc/self/fd"), threads: count("/proc/self/task") }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_of_the_largest_size_passes_and_a_larger_one_is_refused_before_it_is_sent() {
+    let mut limits = Limits::default();
+    limits.frame = 1024 * 1024;
+    let runtime = Runtime::builder().limits(limits).start().await.unwrap();
+    let guest = faulty(&runtime).await;
+    let server = Server::connector(in_process::server(Framing::Lines, |mut pipes| async move { pipes.drain().await }));
+    let lease = tenant(&runtime, "acme", &guest, server).await.lease("alice", "quiet").await.unwrap();
+    let text = |length: usize| "x".repeat(length - 2);
+
+    let largest = lease.call("echo").params(&text(1024 * 1024)).start().await.unwrap();
+    let larger = lease.call("echo").params(&text(1024 * 1024 + 1)).start().await.unwrap_err();
+
+    assert_eq!(largest.len(), 1024 * 1024);
+    assert_eq!((larger.code(), larger.may_have_run()), ("too_large", MayHaveRun::No));
+}

@@ -1,0 +1,7 @@
+//! End-to-end tests: host, guest and server together. One program for all of them, because each that is linked contains the
+//! whole wasm engine.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod faulty_guests;
+mod invented_protocol;

@@ -1,0 +1,125 @@
+//! The tasks of this repository that cargo alone does not do.
+//!
+//! Cargo does not turn a wasm module into a component, and a build script must
+//! not run cargo: that deadlocks where `CARGO_TARGET_DIR` is set, and would run
+//! on every `cargo check`. So the guests are built here, before the crates that
+//! embed or load them, and the tests and the demo get what they need from here
+//! too.
+//!
+//! Every task may be run again at any time: what is up to date is left alone.
+
+mod apt;
+mod command;
+mod component;
+mod guests;
+mod servers;
+mod wasm_toolchain;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::command::Tool;
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+tasks:
+  guest            build the default guest into host/component/
+  test-guests      build the guests of the examples and tests into <target>/guests/
+  servers          install the real servers of the tests into <target>/servers/
+  test [ARG]...    build and install all of that, then run `cargo test --workspace`,
+                   or `cargo test ARG...` where there are arguments
+  demo [ARG]...    build the default guest and the demo server, then run the demo
+
+environment:
+  INNKEEPER_WASM_TOOLCHAIN=rustup|debian
+                   use this source of the wasm target and no other; by default
+                   the second is tried where the first has none";
+
+/// Exit status of a command line that is not understood, as in `sysexits` of most tools.
+const USAGE_STATUS: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let task = arguments.next();
+    let rest: Vec<OsString> = arguments.collect();
+    let outcome = match task.as_deref().and_then(|task| task.to_str()) {
+        Some("guest") => without_arguments(&rest, guest),
+        Some("test-guests") => without_arguments(&rest, test_guests),
+        Some("servers") => without_arguments(&rest, servers),
+        Some("test") => test(&rest),
+        Some("demo") => demo(&rest),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(USAGE_STATUS);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn guest() -> Result<()> {
+    guests::build_default(&Workspace::find()?)
+}
+
+fn test_guests() -> Result<()> {
+    guests::build_for_tests(&Workspace::find()?)
+}
+
+fn servers() -> Result<()> {
+    servers::install(&Workspace::find()?)
+}
+
+fn test(arguments: &[OsString]) -> Result<()> {
+    let workspace = Workspace::find()?;
+    // The set-up that needs no compiler comes first: what is missing shows at once.
+    servers::install(&workspace)?;
+    guests::build_default(&workspace)?;
+    guests::build_for_tests(&workspace)?;
+    // `cargo test` builds a package's binaries for the tests of that package only.
+    workspace.cargo().args(["build", "--package", "innkeeper-demo-server"]).run("build the demo server")?;
+    let mut tests = workspace.cargo();
+    tests.args(["test"]);
+    if arguments.is_empty() {
+        tests.args(["--workspace"]);
+    } else {
+        tests.args(arguments);
+    }
+    tests.run("run the tests")
+}
+
+fn demo(arguments: &[OsString]) -> Result<()> {
+    let workspace = Workspace::find()?;
+    guests::build_default(&workspace)?;
+    workspace
+        .cargo()
+        .args(["build", "--release", "--package", "innkeeper-demo-server"])
+        .run("build the demo server")?;
+    let mut demo: Tool = workspace.cargo();
+    demo.args(["run", "--quiet", "--release", "--package", "innkeeper-demo"]);
+    if !arguments.is_empty() {
+        demo.args(["--"]).args(arguments);
+    }
+    demo.run("run the demo")
+}
+
+/// Refuses arguments of a task that takes none: a mistyped option that is ignored looks as if it had worked.
+fn without_arguments(arguments: &[OsString], task: fn() -> Result<()>) -> Result<()> {
+    match arguments.first() {
+        None => task(),
+        Some(argument) => bail!("this task takes no arguments, but got {}; see `cargo xtask help`", argument.display()),
+    }
+}

@@ -1,0 +1,93 @@
+//! Real servers for the tests, installed at the versions that `tests/servers/` pins.
+//!
+//! They go below the target folder, so that `cargo clean` takes them away and
+//! nothing of the machine is touched. Scripts of npm packages are not run, and
+//! Python packages come as wheels: neither brings code that runs on install.
+//!
+//! A folder that was installed from the same pins is left alone. The copy of the
+//! pins is written last, so that an interrupted installation is done again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{Tool, exists};
+use crate::workspace::Workspace;
+
+/// Installs what is not there yet.
+pub(crate) fn install(workspace: &Workspace) -> Result<()> {
+    let pins = workspace.root.join("tests").join("servers");
+    let folder = workspace.target.join("servers");
+    install_from_npm(&pins, &folder.join("npm"))?;
+    install_from_pypi(&pins, &folder.join("python"))
+}
+
+fn install_from_npm(pins: &Path, folder: &Path) -> Result<()> {
+    require("node", "install Node.js 20 or newer, or Debian's package `nodejs`")?;
+    require("npm", "it comes with Node.js; Debian has it as package `npm`")?;
+    let Some(lock) = Outdated::check(pins.join("package-lock.json"), folder)? else { return Ok(()) };
+    println!("installing the npm servers into {}", folder.display());
+    let manifest = folder.join("package.json");
+    copy(&pins.join("package.json"), &manifest)?;
+    copy(&lock.pins, &folder.join("package-lock.json"))?;
+    Tool::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(folder)
+        .run("install the npm servers")?;
+    lock.now_installed()
+}
+
+fn install_from_pypi(pins: &Path, folder: &Path) -> Result<()> {
+    require("python3", "install Python 3.11 or newer, or Debian's packages `python3 python3-venv`")?;
+    let Some(requirements) = Outdated::check(pins.join("requirements.txt"), folder)? else { return Ok(()) };
+    println!("installing the Python servers into {}", folder.display());
+    Tool::new("python3")
+        .args(["-m".as_ref(), "venv".as_ref(), "--clear".as_ref(), folder.as_os_str()])
+        .run("make a virtual environment (Debian keeps the module in package `python3-venv`)")?;
+    let python = folder.join("bin").join("python");
+    let mut pip = Tool::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    // All are pinned, so there is nothing to resolve; `pip check` sees to it that the pins are complete.
+    pip.args(["--no-deps", "--requirement"]).args([&requirements.pins]);
+    pip.run("install the Python servers")?;
+    Tool::new(&python).args(["-m", "pip", "check"]).run("check that the pins of the Python servers are complete")?;
+    requirements.now_installed()
+}
+
+fn require(program: &str, hint: &str) -> Result<()> {
+    if exists(program)? {
+        return Ok(());
+    }
+    bail!("the tests run real servers and need `{program}`, which is not on the path: {hint}")
+}
+
+/// An installation that is missing or was made from other pins.
+struct Outdated {
+    /// The file that pins what is to be there.
+    pins: PathBuf,
+    /// A copy of it, as of the last complete installation.
+    installed: PathBuf,
+}
+
+impl Outdated {
+    /// None if the folder holds what the file pins.
+    fn check(pins: PathBuf, folder: &Path) -> Result<Option<Self>> {
+        let wanted = fs::read(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
+        let installed = folder.join("installed-pins");
+        // Whatever keeps the copy from being read, installing again is the remedy.
+        if fs::read(&installed).is_ok_and(|present| present == wanted) {
+            return Ok(None);
+        }
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Some(Self { pins, installed }))
+    }
+
+    fn now_installed(&self) -> Result<()> {
+        copy(&self.pins, &self.installed)
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map(drop).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
