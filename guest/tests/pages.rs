@@ -1,5 +1,7 @@
 //! Lists in pages: 2025-11-25, server/utilities/pagination.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod harness;
 
 use harness::*;

@@ -2,7 +2,10 @@
 //!
 //! What a script is and what a run checks is said in `innkeeper_guest::script`.
 
-use innkeeper_guest::script::{self, Report};
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use innkeeper_guest::Client;
+use innkeeper_guest::script::{self, Report, Step};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -14,6 +17,13 @@ fn config() -> Config {
         Some(_) => config,
         None => Config { cases: 512, ..config },
     }
+}
+
+/// A script that is the same on every run.
+fn bytes(seed: u32) -> Vec<u8> {
+    // A linear congruential generator; Numerical Recipes' constants.
+    let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    std::iter::successors(Some(seed), next).map(|state| state.to_be_bytes()[0]).take(400).collect()
 }
 
 proptest! {
@@ -33,16 +43,8 @@ proptest! {
 fn scripts_reach_every_kind_of_effect() {
     let mut report = Report::default();
 
-    for seed in 0..200_u32 {
-        let mut state = seed;
-        let bytes: Vec<u8> = std::iter::repeat_with(|| {
-            // A linear congruential generator; Numerical Recipes' constants.
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        })
-        .take(400)
-        .collect();
-        report.merge(&script::run(&bytes).unwrap());
+    for seed in 0..200 {
+        report.merge(&script::run(&bytes(seed)).unwrap());
     }
 
     for what in [
@@ -62,5 +64,24 @@ fn scripts_reach_every_kind_of_effect() {
         "write",
     ] {
         assert!(report.seen.contains_key(what), "never seen: {what}; seen: {report:?}");
+    }
+}
+
+/// What a recording is for: another guest does the same, or is another guest.
+#[test]
+fn a_recording_can_be_replayed() {
+    for seed in 0..20 {
+        let mut client = Client::new();
+
+        for step in script::record(&bytes(seed)).unwrap() {
+            match step {
+                Step::Handle { events, effects } => assert_eq!(client.handle(0, events), effects),
+                Step::Restore { outstanding, effects } => {
+                    let (restored, done) = Client::restore(&client.snapshot().unwrap(), outstanding).unwrap();
+                    assert_eq!(done, effects);
+                    client = restored;
+                }
+            }
+        }
     }
 }

@@ -21,8 +21,7 @@ struct Guest {
     imports: Imports,
 }
 
-const DEFAULT: [Guest; 1] =
-    [Guest { package: "innkeeper-guest", feature: Some("innkeeper-guest/component"), imports: Imports::None }];
+const DEFAULT: [Guest; 1] = [Guest { package: "innkeeper-guest", feature: Some("component"), imports: Imports::None }];
 
 const FOR_TESTS: [Guest; 3] = [
     Guest { package: "innkeeper-telegraph-guest", feature: None, imports: Imports::None },

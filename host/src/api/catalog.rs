@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
+    config::{Expanded, McpJson, ServerEntry, Transport},
     names::ServerName,
-    transport::{Command, Connector},
+    transport::{Command, Connector, command_line},
 };
 
 /// The servers of a tenant, by name.
@@ -17,6 +18,12 @@ impl Catalog {
     /// A catalog without servers.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The servers of an `mcp.json`, without those that are disabled. Texts with variables are shown as they stand in the file.
+    pub fn from_mcp_json(file: &McpJson) -> Self {
+        let enabled = file.servers.iter().filter(|(_, entry)| !entry.disabled);
+        enabled.fold(Self::new(), |catalog, (name, entry)| catalog.server(name.as_str(), Server::from(entry)))
     }
 
     /// Adds a server. One of the same name is replaced.
@@ -50,6 +57,7 @@ pub struct Server {
 pub(super) enum Reach {
     Command(Command),
     Connector(Arc<dyn Connector>),
+    /// The URL as people may see it.
     Url(String),
 }
 
@@ -100,8 +108,30 @@ impl Server {
         match &self.reach {
             Reach::Command(command) => command.to_string(),
             Reach::Connector(connector) => connector.describe(),
-            Reach::Url(url) => url.clone(),
+            Reach::Url(shown) => shown.clone(),
         }
+    }
+}
+
+impl From<&ServerEntry> for Server {
+    fn from(entry: &ServerEntry) -> Self {
+        let mut server = match &entry.transport {
+            Transport::Stdio { command, args, env, cwd } => {
+                let shown = command_line(command.written(), args.iter().map(Expanded::written));
+                let mut built =
+                    Command::new(command.value()).args(args.iter().map(Expanded::value)).shown_as(shown);
+                for (name, value) in env {
+                    built = built.env(name, value.value());
+                }
+                if let Some(folder) = cwd {
+                    built = built.current_dir(folder.value());
+                }
+                Self::command(built)
+            }
+            Transport::Http { url, .. } => Self::url(url.written()),
+        };
+        server.call_timeout = entry.timeout;
+        server
     }
 }
 

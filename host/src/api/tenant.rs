@@ -152,8 +152,8 @@ impl Tenant {
             Reach::Command(_) => Err(Error::Unsupported {
                 detail: format!("server `{name}` is a command; this version starts commands on Linux only"),
             }),
-            Reach::Url(url) => Err(Error::Unsupported {
-                detail: format!("server `{name}` is at {url}; this version speaks to commands only, not over HTTP"),
+            Reach::Url(shown) => Err(Error::Unsupported {
+                detail: format!("server `{name}` is at {shown}; this version speaks to commands only, not over HTTP"),
             }),
         }
     }

@@ -115,6 +115,10 @@ impl Report for CallReport {
         content::write(page, &self.result);
     }
 
+    fn remark(&self) -> Option<&str> {
+        self.result.is_error.then_some("the tool reports an error")
+    }
+
     fn exit(&self) -> Exit {
         if self.result.is_error { Exit::ToolError } else { Exit::Success }
     }

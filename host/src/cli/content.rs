@@ -46,8 +46,8 @@ fn write_content(page: &mut Page, content: &Content) {
             }
         }
         Content::ResourceLink { uri, name, .. } => {
-            let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-            describe(page, &format!("link to{name} {uri}"));
+            let name = name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
+            describe(page, &format!("link{name} {uri}"));
         }
         Content::Other(value) => {
             page.block(&pretty(value));
@@ -78,4 +78,54 @@ fn decoded_length(base64: &str) -> usize {
 
 fn pretty(value: &Value) -> String {
     format!("{value:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn text(text: &str) -> Content {
+        Content::Text { text: text.into(), raw: Map::new() }
+    }
+
+    fn shown(contents: &[Content]) -> String {
+        let mut page = Page::new(false, false);
+        contents.iter().for_each(|content| write_content(&mut page, content));
+        page.text().to_owned()
+    }
+
+    #[test]
+    fn text_is_shown_as_it_is_and_ends_its_line() {
+        assert_eq!(shown(&[text("one\ntwo"), text("three\n")]), "one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn what_is_not_text_is_described() {
+        let raw = Map::new;
+        let blob = json!({ "resource": { "blob": "AAAA" } }).as_object().cloned().unwrap_or_default();
+        let contents = [
+            Content::Image { data: "A".repeat(16 * 1024), mime_type: "image/png".into(), raw: raw() },
+            Content::Audio { data: "AA==".into(), mime_type: "audio/wav".into(), raw: raw() },
+            Content::Resource { uri: "a:b".into(), mime_type: None, text: Some("inside".into()), raw: raw() },
+            Content::Resource { uri: "a:c".into(), mime_type: Some("x/y".into()), text: None, raw: blob },
+            Content::ResourceLink { uri: "a:d".into(), name: Some("the d".into()), raw: raw() },
+            Content::Other(json!({ "type": "smell" })),
+        ];
+
+        assert_eq!(
+            shown(&contents),
+            "[image image/png, 12 KiB]\n[audio audio/wav, 1 B]\n[resource a:b]\ninside\n[resource a:c x/y, 3 B]\n\
+             [link \"the d\" a:d]\n{\n  \"type\": \"smell\"\n}\n"
+        );
+    }
+
+    #[test]
+    fn text_that_repeats_the_structured_content_is_known() {
+        let structured = json!({ "a": 1 });
+
+        assert!(repeats(&text("{\n  \"a\": 1}"), &structured));
+        assert!(!repeats(&text("a is 1"), &structured));
+    }
 }

@@ -1,12 +1,13 @@
 //! The same question to several servers.
 //!
 //! They are asked side by side, so that a slow one costs its own time and not that of all, and one that fails does not
-//! take the answers of the others with it.
+//! take the answers of the others with it. Where only one is asked, its failure is that of the command.
 
 use std::sync::Arc;
 
 use innkeeper::{Error, Lease};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
@@ -20,7 +21,7 @@ const AT_ONCE: usize = 16;
 
 /// What came of asking servers, in the order in which they were named.
 #[derive(Debug)]
-pub(crate) struct Answers<T>(pub(crate) Vec<Answer<T>>);
+pub(crate) struct Answers<T>(Vec<Answer<T>>);
 
 /// What came of asking one server.
 #[derive(Debug)]
@@ -29,9 +30,8 @@ pub(crate) struct Answer<T> {
     pub(crate) outcome: Result<T, Failure>,
 }
 
-/// Opens each server and asks it. The answers come in the order of `servers`; cancelling this ends all that is under
-/// way.
-pub(crate) async fn each<T, F>(host: &Host, servers: Vec<String>, ask: fn(Lease) -> F) -> Vec<Answer<T>>
+/// Opens each server and asks it. Cancelling this ends all that is under way.
+pub(crate) async fn each<T, F>(host: &Host, servers: Vec<String>, ask: fn(Lease) -> F) -> Result<Answers<T>, Failure>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -59,23 +59,105 @@ where
         let outcome = outcome.unwrap_or_else(|| Err(Failure::system("asking the server", "the task panicked")));
         Answer { server, outcome }
     });
-    Answers(answers.collect()).unless_alone()
+    Answers::new(answers.collect())
 }
 
 impl<T> Answers<T> {
-    fn unless_alone(mut self) -> Result<Self, Failure> {
-        match self.0.as_mut_slice() {
-            [Answer { outcome: Err(_), .. }] => self.0.remove(0).outcome.map(|_| Self(Vec::new())),
-            _ => Ok(self),
+    pub(crate) fn new(answers: Vec<Answer<T>>) -> Result<Self, Failure> {
+        match <[Answer<T>; 1]>::try_from(answers) {
+            Ok([Answer { server, outcome }]) => Ok(Self(vec![Answer { server, outcome: Ok(outcome?) }])),
+            Err(answers) => Ok(Self(answers)),
         }
     }
 
-    fn failed(&self) -> usize {
-        self.0.iter().filter(|answer| answer.outcome.is_err()).count()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Answer<T>> {
+        self.0.iter()
     }
 
     /// Where some of several failed, scripts get one status for all.
-    pub(crate) fn exit(&self) -> Exit {
-        if self.failed() == 0 { Exit::Success } else { Exit::Server }
+    pub(crate) fn exit_status(&self) -> Exit {
+        if self.failure().is_some() { Exit::Server } else { Exit::Success }
+    }
+
+    /// The failures of all servers as one.
+    fn failure(&self) -> Option<Failure> {
+        let failed = self.iter().filter(|answer| answer.outcome.is_err()).count();
+        (failed > 0).then(|| Failure::servers(failed, self.0.len()))
+    }
+}
+
+impl<T: Serialize> Serialize for Answers<T> {
+    /// Beside what each server answered, an `error` as every document of a command that failed has it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Document<'a, T> {
+            servers: Vec<OfServer<'a, T>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<Value>,
+        }
+        #[derive(Serialize)]
+        struct OfServer<'a, T> {
+            name: &'a str,
+            #[serde(flatten)]
+            answer: Option<&'a T>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<Value>,
+        }
+        let servers = self.iter().map(|Answer { server, outcome }| OfServer {
+            name: server,
+            answer: outcome.as_ref().ok(),
+            error: outcome.as_ref().err().map(Failure::to_json),
+        });
+        let document = Document { servers: servers.collect(), error: self.failure().map(|failure| failure.to_json()) };
+        document.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Serialize)]
+    struct Colour {
+        colour: &'static str,
+    }
+
+    fn answer(server: &str, colour: Option<&'static str>) -> Answer<Colour> {
+        let outcome = colour.map(|colour| Colour { colour }).ok_or_else(|| Failure::system("asking", "no"));
+        Answer { server: server.into(), outcome }
+    }
+
+    #[test]
+    fn the_failure_of_the_only_server_is_that_of_the_command() {
+        let failure = Answers::new(vec![answer("a", None)]).expect_err("the only one failed");
+
+        assert_eq!(failure.message, "asking: no");
+    }
+
+    #[test]
+    fn the_failure_of_one_of_several_stands_beside_the_others() {
+        let answers = Answers::new(vec![answer("a", None), answer("b", Some("red"))]).expect("one of two is fine");
+
+        assert_eq!(answers.exit_status(), Exit::Server);
+        assert_eq!(
+            serde_json::to_value(&answers).expect("answers are JSON"),
+            json!({
+                "servers": [
+                    { "name": "a", "error": { "code": "system", "message": "asking: no" } },
+                    { "name": "b", "colour": "red" },
+                ],
+                "error": { "code": "servers_failed", "message": "1 of 2 servers failed" },
+            })
+        );
+    }
+
+    #[test]
+    fn without_failures_there_is_no_error() {
+        let answers = Answers::new(vec![answer("a", Some("red")), answer("b", Some("blue"))]).expect("both are fine");
+
+        assert_eq!(answers.exit_status(), Exit::Success);
+        assert_eq!(serde_json::to_value(&answers).expect("answers are JSON").get("error"), None);
     }
 }

@@ -83,6 +83,11 @@ impl Failure {
         Self::new(Exit::Server, "system", format!("{what}: {error}"))
     }
 
+    /// Some of several servers did not do what they should.
+    pub(crate) fn servers(failed: usize, all: usize) -> Self {
+        Self::new(Exit::Server, "servers_failed", format!("{failed} of {all} servers failed"))
+    }
+
     /// A signal ended the command.
     pub(crate) fn interrupted(signal: u8) -> Self {
         Self::new(Exit::Signal(signal), "interrupted", "interrupted")

@@ -3,7 +3,7 @@
 //! A command that opens servers must not leave any behind: not when it fails, not when the user interrupts it. So the
 //! work of a command is a future that is given to [`with_host`], which alone decides when it ends.
 
-use std::process;
+use std::{process, time::Duration};
 
 use innkeeper::{ComponentSource, Lease, Limits, Runtime, Tenant};
 
@@ -13,6 +13,7 @@ use crate::{
     options::GlobalOptions,
     output::{Output, Report},
     servers::Servers,
+    spinner::Spinner,
 };
 
 /// Who uses the servers, in the words of the library. A command line has one tenant with one user.
@@ -57,20 +58,39 @@ pub(crate) async fn with_host<R: Report>(
         signal = interrupts.next() => Err(Failure::interrupted(signal)),
     };
     // Before closing: a server that is slow to end must not keep its user from the result.
-    let mut exit = output.print(&outcome);
+    let exit = output.print(&outcome);
+    let title = if matches!(exit, Exit::Signal(_)) { "closing; interrupt again to use force" } else { "closing" };
+    let spinner = Spinner::start(title, options.verbose == 0);
+    let exit = close(&runtime, patience, &mut interrupts, exit).await;
+    drop(spinner);
+    exit
+}
 
+/// Closes everything. A signal meanwhile becomes the exit status.
+async fn close(runtime: &Runtime, patience: Duration, interrupts: &mut Interrupts, mut exit: Exit) -> Exit {
     let closing = runtime.drain(patience);
     tokio::pin!(closing);
+    let mut forced = false;
     loop {
-        tokio::select! {
-            _ = &mut closing => return exit,
-            signal = interrupts.next() => {
-                if matches!(exit, Exit::Signal(_)) {
-                    process::exit(Exit::Signal(signal).status().into());
+        let signal = tokio::select! {
+            report = &mut closing => {
+                for session in report.closed.iter().filter(|session| !session.gone) {
+                    tracing::error!(session = ?session.session, "something of the server is left");
                 }
-                exit = Exit::Signal(signal);
+                return exit;
             }
+            signal = interrupts.next() => Exit::Signal(signal),
+        };
+        match exit {
+            // Even force takes too long: the machine is in trouble, and its user knows.
+            Exit::Signal(_) if forced => process::exit(signal.status().into()),
+            Exit::Signal(_) => {
+                forced = true;
+                closing.set(runtime.drain(Duration::ZERO));
+            }
+            _ => {}
         }
+        exit = signal;
     }
 }
 

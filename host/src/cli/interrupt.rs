@@ -1,8 +1,8 @@
 //! Signals that ask the program to end.
 //!
-//! The first one ends the work and closes everything that was opened, in order, within the deadlines that closing has.
-//! The second one says that the user does not want to wait for that: the program exits at once, and closing is left to
-//! what watches over the servers' processes.
+//! The first one ends the work and closes everything that was opened, in order, within the deadlines that closing has. The
+//! second one says that the user does not want to wait for servers to end by themselves: they are ended by force. The third
+//! one ends the program, whatever is left.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

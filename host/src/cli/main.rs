@@ -64,7 +64,7 @@ fn tools(server: Option<&str>, ad_hoc: &AdHoc, options: &GlobalOptions) -> Resul
     let names = servers.select(server)?;
     block_on(with_host(&servers, options, async |host| {
         let spinner = Spinner::start(opening(&names), options.verbose == 0);
-        Ok(tools::run(&host, names, spinner).await)
+        tools::run(&host, names, spinner).await
     }))
 }
 
@@ -73,7 +73,7 @@ fn ping(server: Option<&str>, ad_hoc: &AdHoc, options: &GlobalOptions) -> Result
     let names = servers.select(server)?;
     block_on(with_host(&servers, options, async |host| {
         let spinner = Spinner::start(opening(&names), options.verbose == 0);
-        Ok(ping::run(&host, names, spinner).await)
+        ping::run(&host, names, spinner).await
     }))
 }
 

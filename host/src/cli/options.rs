@@ -26,8 +26,12 @@ Examples:
   innkeeper tools -- npx -y @scope/server          tools of a server that is in no file
 
 Exit status:
-  0 fine   1 the tool reports an error   2 usage or configuration   3 server or transport, time-outs included
-  4 refused by a limit or policy   130 interrupted, after everything was closed";
+  0    fine
+  1    the tool reports an error
+  2    usage or configuration
+  3    server or transport, time-outs included
+  4    refused by a limit or policy
+  130  interrupted, after everything was closed";
 
 /// What every verb understands.
 #[derive(Args, Clone, Debug)]
@@ -46,7 +50,7 @@ pub(crate) struct GlobalOptions {
     pub(crate) json: bool,
 
     /// How long opening a server may take, and each request to it, such as 30s, 500ms or 2m [default: 30s to open, 60s
-    /// for a request, as long as it reports no progress]
+    /// for a request since its last progress]
     #[arg(long, value_name = "DURATION", global = true, value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 

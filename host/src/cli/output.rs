@@ -22,6 +22,11 @@ pub(crate) trait Report: Serialize {
     /// The same for people.
     fn write_text(&self, page: &mut Page);
 
+    /// What a reader of the text could miss, for standard error.
+    fn remark(&self) -> Option<&str> {
+        None
+    }
+
     /// The exit status that it means.
     fn exit(&self) -> Exit {
         Exit::Success
@@ -57,7 +62,11 @@ impl Output {
         let stdout = io::stdout();
         let mut page = Page::new(stdout.is_terminal(), colour_wanted(&stdout));
         report.write_text(&mut page);
-        written(page.text().trim_end_matches('\n'), report.exit())
+        let exit = written(page.text().trim_end_matches('\n'), report.exit());
+        if let Some(remark) = report.remark() {
+            let _ = writeln!(io::stderr(), "{remark}");
+        }
+        exit
     }
 
     /// Says why a command did not do what it should.

@@ -140,7 +140,7 @@ fn cell_width(cell: &Cell) -> usize {
 
 /// A number of bytes for people.
 pub(crate) fn bytes(count: usize) -> String {
-    const UNITS: [&str; 4] = ["bytes", "KiB", "MiB", "GiB"];
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
     let mut unit = 0;
     let mut rest = count;
     // One decimal where it says something, in whole numbers.
@@ -217,8 +217,8 @@ mod tests {
     #[test]
     fn sizes_are_short() {
         let cases = [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
+            (0, "0 B"),
+            (1023, "1023 B"),
             (1024, "1 KiB"),
             (1536, "1.5 KiB"),
             (12_345, "12 KiB"),

@@ -9,7 +9,7 @@ use std::{
 
 use innkeeper::{
     Catalog, Command, Server,
-    config::{Expanded, Inspection, McpJson, ServerEntry, Transport, locate},
+    config::{Inspection, McpJson, locate},
 };
 
 use crate::{
@@ -56,7 +56,7 @@ impl Servers {
             override_timeouts(&mut config, timeout);
         }
         Ok(Self {
-            catalog: catalog(&config),
+            catalog: Catalog::from_mcp_json(&config),
             enabled: config.servers.iter().map(|(name, entry)| (name.clone(), !entry.disabled)).collect(),
             path: Some(config.path),
         })
@@ -147,33 +147,4 @@ fn override_timeouts(config: &mut McpJson, timeout: Duration) {
     for entry in config.servers.values_mut() {
         entry.timeout = Some(timeout);
     }
-}
-
-/// The servers of a file that may be used.
-fn catalog(config: &McpJson) -> Catalog {
-    let enabled = config.servers.iter().filter(|(_, entry)| !entry.disabled);
-    enabled.fold(Catalog::new(), |catalog, (name, entry)| match server(entry) {
-        Some(server) => catalog.server(name.as_str(), server),
-        None => catalog,
-    })
-}
-
-/// How to reach a server. None for a transport that is newer than this program.
-fn server(entry: &ServerEntry) -> Option<Server> {
-    let server = match &entry.transport {
-        Transport::Stdio { command, args, env, cwd } => {
-            let command = Command::new(command.value()).args(args.iter().map(Expanded::value));
-            let command = env.iter().fold(command, |command, (name, value)| command.env(name, value.value()));
-            Server::command(match cwd {
-                Some(folder) => command.current_dir(folder.value()),
-                None => command,
-            })
-        }
-        Transport::Http { url, .. } => Server::url(url.value()),
-        _ => return None,
-    };
-    Some(match entry.timeout {
-        Some(timeout) => server.call_timeout(timeout),
-        None => server,
-    })
 }

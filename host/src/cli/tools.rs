@@ -2,12 +2,12 @@
 //!
 //! A server that fails is shown beside the others' tools; the exit status tells.
 
-use innkeeper::mcp::Tool;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use innkeeper::{Error, Lease, mcp::Tool};
+use serde::Serialize;
 
 use crate::{
-    each::{Answer, each},
-    exit::Exit,
+    each::{Answer, Answers, each},
+    exit::{Exit, Failure},
     hosting::Host,
     output::Report,
     page::{Page, Style},
@@ -18,20 +18,25 @@ use crate::{
 /// Characters of a description that are shown: more than two lines are for `--json`.
 const DESCRIPTION: usize = 160;
 
-/// The tools of servers.
+/// The tools of a server.
+#[derive(Debug, Serialize)]
 pub(crate) struct ToolList {
-    servers: Vec<Answer<Vec<Tool>>>,
+    tools: Vec<Tool>,
 }
 
-pub(crate) async fn run(host: &Host, servers: Vec<String>, spinner: Spinner) -> ToolList {
-    let servers = each(host, servers, |lease| async move { lease.tools().await }).await;
+pub(crate) async fn run(host: &Host, servers: Vec<String>, spinner: Spinner) -> Result<Answers<ToolList>, Failure> {
+    let answers = each(host, servers, list).await;
     drop(spinner);
-    ToolList { servers }
+    answers
 }
 
-impl Report for ToolList {
+async fn list(lease: Lease) -> Result<ToolList, Error> {
+    Ok(ToolList { tools: lease.tools().await? })
+}
+
+impl Report for Answers<ToolList> {
     fn write_text(&self, page: &mut Page) {
-        for (index, Answer { server, outcome }) in self.servers.iter().enumerate() {
+        for (index, Answer { server, outcome }) in self.iter().enumerate() {
             if index > 0 {
                 page.end_line();
             }
@@ -40,18 +45,16 @@ impl Report for ToolList {
                 Err(failure) => {
                     page.failure(failure);
                 }
-                Ok(tools) if tools.is_empty() => {
+                Ok(ToolList { tools }) if tools.is_empty() => {
                     page.styled(Style::Dim, "  no tools").end_line();
                 }
-                Ok(tools) => tools.iter().for_each(|tool| write_tool(page, tool)),
+                Ok(ToolList { tools }) => tools.iter().for_each(|tool| write_tool(page, tool)),
             }
         }
     }
 
     fn exit(&self) -> Exit {
-        // Where several failed, the first speaks for all: scripts need one number.
-        let failures = self.servers.iter().filter_map(|answer| answer.outcome.as_ref().err());
-        failures.map(|failure| failure.exit).next().unwrap_or(Exit::Success)
+        self.exit_status()
     }
 }
 
@@ -77,26 +80,6 @@ fn summary(text: &str) -> Option<String> {
         summary.push_str("...");
     }
     Some(summary)
-}
-
-impl Serialize for ToolList {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("servers", &self.servers)?;
-        map.end()
-    }
-}
-
-impl Serialize for Answer<Vec<Tool>> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("name", &self.server)?;
-        match &self.outcome {
-            Ok(tools) => map.serialize_entry("tools", tools)?,
-            Err(failure) => map.serialize_entry("error", &failure.to_json())?,
-        }
-        map.end()
-    }
 }
 
 #[cfg(test)]

@@ -17,12 +17,13 @@ pub struct Command {
     /// Values may be secrets.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) cwd: Option<PathBuf>,
+    shown: Option<String>,
 }
 
 impl Command {
     /// A program: a path, or a name that is looked for on `PATH`. No shell is involved.
     pub fn new(program: impl Into<String>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None }
+        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None, shown: None }
     }
 
     /// Adds arguments.
@@ -46,6 +47,22 @@ impl Command {
         self.cwd = Some(folder.into());
         self
     }
+
+    /// What errors, logs and tables show in place of the program and its arguments, which may contain secrets. Default: the
+    /// command line itself.
+    #[must_use]
+    pub fn shown_as(mut self, line: impl Into<String>) -> Self {
+        self.shown = Some(line.into());
+        self
+    }
+
+    /// The program, as people may see it.
+    pub(crate) fn shown_program(&self) -> &str {
+        match &self.shown {
+            Some(line) => line.split_whitespace().next().unwrap_or_default(),
+            None => &self.program,
+        }
+    }
 }
 
 impl<T: Into<String>> From<T> for Command {
@@ -55,14 +72,12 @@ impl<T: Into<String>> From<T> for Command {
 }
 
 impl fmt::Display for Command {
-    /// The command line, quoted where a reader could not tell its arguments apart.
+    /// What [`Command::shown_as`] set; else the command line, quoted where a reader could not tell its arguments apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.program)?;
-        for arg in &self.args {
-            let plain = !arg.is_empty() && !arg.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"');
-            if plain { write!(f, " {arg}")? } else { write!(f, " {arg:?}")? }
+        match &self.shown {
+            Some(line) => f.write_str(line),
+            None => f.write_str(&command_line(&self.program, self.args.iter().map(String::as_str))),
         }
-        Ok(())
     }
 }
 
@@ -73,5 +88,35 @@ impl fmt::Debug for Command {
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("cwd", &self.cwd)
             .finish()
+    }
+}
+
+/// A command line for people.
+pub(crate) fn command_line<'a>(program: &str, args: impl Iterator<Item = &'a str>) -> String {
+    let mut line = program.to_owned();
+    for arg in args {
+        let plain = !arg.is_empty() && !arg.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"');
+        line.push(' ');
+        line.push_str(&if plain { arg.to_owned() } else { format!("{arg:?}") });
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_secrets_is_shown_as_it_was_written() {
+        let command = Command::new("hush").args(["--key", "s3cret"]).env("TOKEN", "s3cret").shown_as("run --key ${KEY}");
+
+        for text in [command.to_string(), format!("{command:?}"), command.shown_program().to_owned()] {
+            assert!(!text.contains("s3cret") && !text.contains("hush"), "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_told_apart() {
+        assert_eq!(Command::new("a").args(["b c", "", "d"]).to_string(), r#"a "b c" "" d"#);
     }
 }

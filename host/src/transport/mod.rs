@@ -36,6 +36,7 @@ pub use crate::guest::boundary::ExitStatus;
 use crate::names::{ServerName, TenantName, UserName};
 
 pub use command::Command;
+pub(crate) use command::command_line;
 pub use framing::Framing;
 pub(crate) use framing::{FrameReader, FrameTooLarge};
 

@@ -79,11 +79,11 @@ async fn what_a_guest_may_do_in_excess_is_bounded_and_no_fault() {
     let guest = faulty(&runtime).await;
     let lease = tenant(&runtime, "acme", &guest, quiet()).await.lease("alice", "quiet").await.unwrap();
 
-    for method in ["many-effects:10000", "huge-log", "forged-withdrawal", "grow:8"] {
-        let call = lease.call(method).params(&"p").deadline(Duration::from_millis(1)).start().await;
-        // A withdrawal answers nothing; what crosses an answer on its way is not told apart from what was never asked.
-        assert!(call.is_ok() || method == "forged-withdrawal", "{method}: {call:?}");
+    for method in ["many-effects:10000", "huge-log", "grow:8"] {
+        lease.call(method).params(&"p").start().await.unwrap();
     }
+    // What crosses an answer on its way cannot be told apart from what was never asked. Nothing answers this one.
+    drop(lease.call("forged-withdrawal").start());
 
     assert_eq!(&lease.call("echo").params(&1).start().await.unwrap()[..], b"1");
 }

@@ -4,4 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod faulty_guests;
+mod hostile_servers;
 mod invented_protocol;
+mod sessions;

@@ -44,7 +44,7 @@ impl Connector for ProcessConnector {
     fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, String>> {
         let (command, reaper, stderr_lines) = (self.command.clone(), self.reaper.clone(), self.stderr_lines);
         Box::pin(async move {
-            let name = command.program.clone();
+            let name = command.shown_program().to_owned();
             // fork(2) copies page tables and exec(2) may read from a slow disk: not on the embedder's workers. If nobody
             // waits for the result any more, dropping it ends the process.
             let started = tokio::task::spawn_blocking(move || start(&command, &reaper))
@@ -86,14 +86,14 @@ fn start(command: &Command, reaper: &Arc<Reaper>) -> Result<Started, String> {
         // signal reaches all that it starts.
         process.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
     }
-    let mut child = process.spawn().map_err(|error| explain(&command.program, &error))?;
+    let mut child = process.spawn().map_err(|error| explain(command.shown_program(), &error))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let child = reaper.adopt(child.id()).map_err(|error| format!("`{}` cannot be watched: {error}", command.program))?;
+    let child = reaper.adopt(child.id()).map_err(|error| format!("`{}` cannot be watched: {error}", command.shown_program()))?;
     match (stdin, stdout, stderr) {
         (Some(stdin), Some(stdout), Some(stderr)) => {
             Ok(Started { child, stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() })
         }
-        _ => Err(format!("`{}` has no pipes", command.program)),
+        _ => Err(format!("`{}` has no pipes", command.shown_program())),
     }
 }
 
