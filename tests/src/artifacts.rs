@@ -49,6 +49,12 @@ pub fn time_server() -> ServerCommand {
     ServerCommand { program, args: vec!["--local-timezone".into(), "UTC".into()] }
 }
 
+/// A server for the time from crates.io, made with an rmcp of early days.
+#[track_caller]
+pub fn rmcp_time_server() -> ServerCommand {
+    ServerCommand { program: installed("rust/bin/mcp-server-time"), args: Vec::new() }
+}
+
 #[track_caller]
 fn installed(path: &str) -> PathBuf {
     present(target_folder().join("servers").join(path), "servers")

@@ -9,7 +9,7 @@
 //! - Here is what those tests share. [`awkward`] lists the ways in which a server
 //!   can misbehave; one process, `awkward-server`, has them all. [`artifacts`]
 //!   finds what `cargo xtask` built and installed. [`in_process`] has servers that
-//!   need no process. [`processes`] finds processes
+//!   need no process. [`faulty`] has the guest that misbehaves. [`processes`] finds processes
 //!   that a run has left behind.
 //! - `tests/guests/` holds guests that misbehave, `tests/servers/` the pins of
 //!   servers that nobody here wrote.
@@ -20,5 +20,6 @@
 
 pub mod artifacts;
 pub mod awkward;
+pub mod faulty;
 pub mod in_process;
 pub mod processes;

@@ -89,8 +89,7 @@ fn test(arguments: &[OsString]) -> Result<()> {
     servers::install(&workspace)?;
     guests::build_default(&workspace)?;
     guests::build_for_tests(&workspace)?;
-    // `cargo test` builds a package's binaries for the tests of that package only.
-    workspace.cargo().args(["build", "--package", "innkeeper-demo-server"]).run("build the demo server")?;
+    build_programs(&workspace)?;
     let mut tests = workspace.cargo();
     tests.args(["test"]);
     if arguments.is_empty() {
@@ -104,16 +103,17 @@ fn test(arguments: &[OsString]) -> Result<()> {
 fn demo(arguments: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
     guests::build_default(&workspace)?;
-    workspace
-        .cargo()
-        .args(["build", "--release", "--package", "innkeeper-demo-server"])
-        .run("build the demo server")?;
-    let mut demo: Tool = workspace.cargo();
-    demo.args(["run", "--quiet", "--release", "--package", "innkeeper-demo"]);
-    if !arguments.is_empty() {
-        demo.args(["--"]).args(arguments);
-    }
-    demo.run("run the demo")
+    build_programs(&workspace)?;
+    let program = workspace.target.join("debug").join(format!("innkeeper-demo{}", std::env::consts::EXE_SUFFIX));
+    Tool::new(program).args(arguments).run("run the demo")
+}
+
+/// Builds all programs of the workspace, with the features that its tests have.
+///
+/// Always the whole workspace: which features a shared dependency has depends on what is built together, and another set of
+/// them means to compile the wasm engine once more. `cargo test` by itself builds the programs of packages with tests only.
+fn build_programs(workspace: &Workspace) -> Result<()> {
+    workspace.cargo().args(["build", "--workspace", "--bins"]).run("build the programs")
 }
 
 /// Refuses arguments of a task that takes none: a mistyped option that is ignored looks as if it had worked.

@@ -3,6 +3,7 @@
 //! They go below the target folder, so that `cargo clean` takes them away and
 //! nothing of the machine is touched. Scripts of npm packages are not run, and
 //! Python packages come as wheels: neither brings code that runs on install.
+//! Crates are built here, build scripts included, like every dependency.
 //!
 //! A folder that was installed from the same pins is left alone. The copy of the
 //! pins is written last, so that an interrupted installation is done again.
@@ -20,7 +21,8 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     let pins = workspace.root.join("tests").join("servers");
     let folder = workspace.target.join("servers");
     install_from_npm(&pins, &folder.join("npm"))?;
-    install_from_pypi(&pins, &folder.join("python"))
+    install_from_pypi(&pins, &folder.join("python"))?;
+    install_from_crates_io(&pins, &folder.join("rust"), workspace)
 }
 
 fn install_from_npm(pins: &Path, folder: &Path) -> Result<()> {
@@ -53,6 +55,18 @@ fn install_from_pypi(pins: &Path, folder: &Path) -> Result<()> {
     pip.run("install the Python servers")?;
     Tool::new(&python).args(["-m", "pip", "check"]).run("check that the pins of the Python servers are complete")?;
     requirements.now_installed()
+}
+
+fn install_from_crates_io(pins: &Path, folder: &Path, workspace: &Workspace) -> Result<()> {
+    let Some(list) = Outdated::check(pins.join("crates.txt"), folder)? else { return Ok(()) };
+    println!("building the Rust servers into {}: this takes a minute", folder.display());
+    let crates = fs::read_to_string(&list.pins).with_context(|| format!("cannot read {}", list.pins.display()))?;
+    let mut cargo = workspace.cargo();
+    // Not optimised: what is measured here is the client.
+    cargo.args(["install", "--quiet", "--locked", "--debug", "--no-track", "--force", "--root"]).args([folder]);
+    cargo.args(crates.lines().filter(|line| !line.starts_with('#')));
+    cargo.run("build the Rust servers")?;
+    list.now_installed()
 }
 
 fn require(program: &str, hint: &str) -> Result<()> {

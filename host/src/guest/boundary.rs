@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+pub use crate::transport::ExitStatus;
+
 /// See `settings` in the WIT.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -33,15 +35,6 @@ pub enum TransportKind {
     Stream,
     /// HTTP exchanges.
     Http,
-}
-
-/// See `exit-status` in the WIT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExitStatus {
-    /// Exit code.
-    pub code: Option<i32>,
-    /// Signal.
-    pub signal: Option<i32>,
 }
 
 /// See `call` in the WIT.

@@ -9,8 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::{
-    guest::boundary::ExitStatus,
-    transport::{BoxFuture, Connection, FrameReader, FrameTooLarge, Framing, Peer},
+    transport::{BoxFuture, Connection, ExitStatus, FrameReader, FrameTooLarge, Framing, Peer},
 };
 
 pub(super) struct Link {

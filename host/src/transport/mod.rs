@@ -32,7 +32,6 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use crate::guest::boundary::ExitStatus;
 use crate::names::{ServerName, TenantName, UserName};
 
 pub use command::Command;
@@ -59,6 +58,15 @@ pub trait Connector: Send + Sync + 'static {
     /// The host drops the future when the session is closed or its deadline passes. What was started by then must end with
     /// it.
     fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, String>>;
+}
+
+/// How the other end of a connection ended. Both are none where it is no process, or where its status is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExitStatus {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Signal.
+    pub signal: Option<i32>,
 }
 
 /// For whom a connection is made.

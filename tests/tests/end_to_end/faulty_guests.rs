@@ -1,50 +1,11 @@
 //! Guests that fail or lie end their own session, with an error that says what they did, and disturb nobody else.
 
-use std::{sync::Arc, time::Duration};
-
-use innkeeper::{
-    Catalog, Component, ComponentSource, Error, Limits, MayHaveRun, Runtime, Server, Tenant, transport::Framing,
+use innkeeper::{ComponentSource, Error, Limits, MayHaveRun, Runtime, Server, transport::Framing};
+use innkeeper_tests::{
+    artifacts,
+    faulty::{FAULTS, faulty, quiet, tenant},
+    in_process,
 };
-use innkeeper_tests::{artifacts, in_process};
-
-async fn faulty(runtime: &Runtime) -> Component {
-    let guest = ComponentSource::File(artifacts::guest("innkeeper-faulty-guest"));
-    runtime.load_component(guest).await.unwrap()
-}
-
-async fn tenant(runtime: &Runtime, name: &str, guest: &Component, server: Server) -> Tenant {
-    let catalog = Catalog::new().server("quiet", server);
-    runtime.tenant(name).guest(guest.clone()).catalog(catalog).apply().await.unwrap()
-}
-
-fn quiet() -> Server {
-    Server::connector(in_process::silent())
-}
-
-/// What a method does, and what the host says of it.
-const FAULTS: [(&str, &str); 21] = [
-    ("spin", "CPU time"),
-    ("allocate", "memory"),
-    ("trap", "trapped"),
-    ("recurse", "trapped"),
-    ("garbage", "which is not open"),
-    ("forged-progress", "which is not open"),
-    ("forged-write", "which is not open"),
-    ("forged-range", "outside of its event"),
-    ("overflowing-range", "outside of its event"),
-    ("forged-index", "outside of its event"),
-    ("forged-params-range", "outside of the params"),
-    ("forged-params-call", "outside of the params"),
-    ("complete-twice", "which is not open"),
-    ("progress-after-complete", "which is not open"),
-    ("newline-in-frame", "delimiter"),
-    ("fresh-process-3", "fresh processes"),
-    ("http-on-stream", "HTTP request"),
-    ("many-timers", "timers"),
-    ("many-server-requests", ""),
-    ("huge-frame", ""),
-    ("slow:100000", "CPU time"),
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_that_fails_ends_its_session_with_an_error_that_says_how() {
@@ -161,81 +122,6 @@ async fn what_is_no_component_is_refused_with_a_reason() {
     }
     let missing = ComponentSource::File("no/such/file.wasm".into());
     assert!(runtime.load_component(missing).await.unwrap_err().to_string().contains("no/such/file.wasm"));
-}
-
-/// While tenants run calls, another's guests fail in every way, over and over: no call of the others fails, and everything
-/// that the failing ones took is given back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failing_guests_of_one_tenant_cost_no_call_of_another() {
-    const TENANTS: usize = 10;
-    const USERS: usize = 10;
-    const CALLS: usize = 100;
-    let runtime = Runtime::builder().start().await.unwrap();
-    let guest = faulty(&runtime).await;
-    let mut tenants = Vec::new();
-    for number in 0..TENANTS {
-        tenants.push(tenant(&runtime, &format!("tenant-{number}"), &guest, quiet()).await);
-    }
-    let villain = tenant(&runtime, "villain", &guest, quiet()).await;
-    // Once through, so that threads and buffers that stay are there before the count.
-    for (method, _) in FAULTS {
-        let _ = villain.lease("mallory", "quiet").await.unwrap().call(method).start().await;
-    }
-    villain.close(Duration::from_secs(5)).await;
-    let before = Held::now();
-
-    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let villainy = tokio::spawn({
-        let (done, villain) = (done.clone(), villain.clone());
-        async move {
-            let mut rounds = 0;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                for (method, _) in FAULTS {
-                    let lease = villain.lease("mallory", "quiet").await.unwrap();
-                    let _ = lease.call(method).params(&"p").start().await;
-                }
-                rounds += 1;
-            }
-            rounds
-        }
-    });
-    let mut honest = tokio::task::JoinSet::new();
-    for tenant in &tenants {
-        for user in 0..USERS {
-            let tenant = tenant.clone();
-            honest.spawn(async move {
-                let lease = tenant.lease(format!("user-{user}"), "quiet").await.unwrap();
-                for number in 0..CALLS {
-                    assert_eq!(lease.call("echo").params(&number).start().await.unwrap(), number.to_string());
-                    tokio::task::yield_now().await;
-                }
-            });
-        }
-    }
-    honest.join_all().await;
-    done.store(true, std::sync::atomic::Ordering::Relaxed);
-    let rounds = villainy.await.unwrap();
-
-    let report = runtime.drain(Duration::from_secs(5)).await;
-    assert!(report.closed.iter().all(|session| session.gone), "{report:?}");
-    assert!(rounds >= 1);
-    assert!(runtime.status().sessions.is_empty());
-    let after = Held::now();
-    assert!(after.files <= before.files && after.threads <= before.threads, "before {before:?}, after {after:?}");
-}
-
-/// What this process holds of the system.
-#[derive(Debug)]
-struct Held {
-    files: usize,
-    threads: usize,
-}
-
-impl Held {
-    fn now() -> Self {
-        let count = |path| std::fs::read_dir(path).unwrap().count();
-        Self { files: count("/proc/self/fd"), threads: count("/proc/self/task") }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,4 +6,6 @@
 mod faulty_guests;
 mod hostile_servers;
 mod invented_protocol;
+mod native_and_wasm;
 mod sessions;
+mod sources;

@@ -31,7 +31,7 @@ use rustix::{
 };
 use tokio::sync::watch;
 
-use crate::{Limits, guest::boundary::ExitStatus};
+use crate::{Limits, transport::ExitStatus};
 
 /// The epoll key of the eventfd that announces orders.
 const ORDERS: u64 = 0;

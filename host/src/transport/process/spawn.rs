@@ -16,8 +16,7 @@ use super::{
     stderr::StderrTail,
 };
 use crate::{
-    guest::boundary::ExitStatus,
-    transport::{BoxFuture, Command, ConnectContext, Connection, Connector, Framing, Peer},
+    transport::{BoxFuture, Command, ConnectContext, Connection, Connector, ExitStatus, Framing, Peer},
 };
 
 /// How long to wait for the rest of standard error once a process is gone.
