@@ -8,10 +8,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{
-    config::ConfigError,
-    names::ServerName,
-};
+use crate::{config::ConfigError, names::ServerName};
 
 /// Whether a call that failed may have had an effect at the server.
 ///
@@ -124,7 +121,7 @@ impl fmt::Display for ServerExit {
     }
 }
 
-/// What went wrong. See the [module's](self) note on how the cases are cut.
+/// What went wrong. There is one case per reaction of a caller, not per cause.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

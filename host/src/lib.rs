@@ -57,7 +57,8 @@ pub mod transport;
 
 pub use api::{
     Answer, Call, CallBuilder, Catalog, ClosedSession, DrainReport, Event, Events, Lagged, Lease, RefuseAll, Runtime,
-    RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant, TenantBuilder,
+    RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant,
+    TenantBuilder,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};

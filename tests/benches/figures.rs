@@ -104,7 +104,8 @@ async fn opened(component: &Component) -> Instance {
 /// Ids on the wire follow the handshake's, which is 1.
 async fn call_and_reply(guest: &mut Instance, id: u32, size: usize) {
     let params = Bytes::from(format!(r#"{{"name":"echo","arguments":{{"text":"{}"}}}}"#, "x".repeat(size)));
-    let call = Call { id: id.into(), method: "tools/call".into(), params: Some(params), progress: true, all_pages: false };
+    let call =
+        Call { id: id.into(), method: "tools/call".into(), params: Some(params), progress: true, all_pages: false };
     let written = guest.handle(2, &[Event::Call(call)]).await.expect("it writes");
     let text = "x".repeat(size);
     let reply =

@@ -29,6 +29,12 @@ pub fn awkward_server(scenario: crate::awkward::Scenario) -> ServerCommand {
     ServerCommand { program, args: vec![scenario.name().into()] }
 }
 
+/// The command line.
+#[track_caller]
+pub fn innkeeper() -> PathBuf {
+    present(profile_folder().join("innkeeper"), "test")
+}
+
 /// The demo server, which is made with rmcp.
 #[track_caller]
 pub fn demo_server() -> ServerCommand {

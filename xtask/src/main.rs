@@ -85,7 +85,7 @@ fn servers() -> Result<()> {
 
 fn test(arguments: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
-    // The set-up that needs no compiler comes first: what is missing shows at once.
+    // What comes from outside comes first: what is missing shows at once.
     servers::install(&workspace)?;
     guests::build_default(&workspace)?;
     guests::build_for_tests(&workspace)?;

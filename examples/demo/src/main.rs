@@ -82,7 +82,8 @@ async fn main() -> Result<()> {
 
 /// The demo server is built beside this program.
 fn demo_server() -> Result<String> {
-    let beside = std::env::current_exe()?.with_file_name(format!("innkeeper-demo-server{}", std::env::consts::EXE_SUFFIX));
+    let beside =
+        std::env::current_exe()?.with_file_name(format!("innkeeper-demo-server{}", std::env::consts::EXE_SUFFIX));
     ensure!(beside.is_file(), "{} is missing; `cargo xtask demo` builds it", beside.display());
     beside.into_os_string().into_string().ok().context("the path of the demo server is not text")
 }

@@ -6,8 +6,8 @@
 //! MCP or JSON-RPC. `README.md` tells the protocol and walks through the code.
 //!
 //! This file joins [`Client`], which is plain Rust, to the component model. What
-//! the telegraph says on the wire is in [`wire`], what a successor must know in
-//! [`snapshot`].
+//! the telegraph says on the wire is in `wire`, what a successor must know in
+//! `snapshot`.
 
 mod client;
 mod snapshot;

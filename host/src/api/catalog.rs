@@ -118,8 +118,7 @@ impl From<&ServerEntry> for Server {
         let mut server = match &entry.transport {
             Transport::Stdio { command, args, env, cwd } => {
                 let shown = command_line(command.written(), args.iter().map(Expanded::written));
-                let mut built =
-                    Command::new(command.value()).args(args.iter().map(Expanded::value)).shown_as(shown);
+                let mut built = Command::new(command.value()).args(args.iter().map(Expanded::value)).shown_as(shown);
                 for (name, value) in env {
                     built = built.env(name, value.value());
                 }

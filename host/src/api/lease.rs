@@ -62,10 +62,10 @@ impl Lease {
     ///
     /// Returns why the session ended, if it has, and [`Error::InvalidInput`] for what cannot be said in JSON.
     pub fn notify(&self, method: impl Into<String>, params: Option<&impl Serialize>) -> Result<(), Error> {
-        let params = params.map(serde_json::to_vec).transpose().map_err(|error| Error::InvalidInput {
-            what: "the parameters",
-            reason: error.to_string(),
-        })?;
+        let params = params
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(|error| Error::InvalidInput { what: "the parameters", reason: error.to_string() })?;
         self.session.session().notify(method.into(), params.map(Into::into))
     }
 }

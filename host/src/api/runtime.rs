@@ -277,7 +277,8 @@ fn system_sessions() -> usize {
     #[cfg(target_os = "linux")]
     {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|count| count.trim().parse().ok());
+        let maps =
+            std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|count| count.trim().parse().ok());
         let sessions = (files / 2 / 5).min(maps.unwrap_or(u64::MAX) / 2 / 6);
         usize::try_from(sessions).unwrap_or(usize::MAX).max(1)
     }

@@ -65,20 +65,18 @@ impl TenantBuilder {
                 reason: format!("there is a tenant `{}` already; close it first", self.name),
             });
         }
-        let inner = Inner {
-            shared: self.shared,
-            name: self.name,
-            catalog: self.catalog,
-            guest,
-            strikes: Strikes::default(),
-        };
+        let inner =
+            Inner { shared: self.shared, name: self.name, catalog: self.catalog, guest, strikes: Strikes::default() };
         Ok(Tenant { inner: Arc::new(inner) })
     }
 }
 
 impl fmt::Debug for TenantBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantBuilder").field("name", &self.name).field("catalog", &self.catalog).finish_non_exhaustive()
+        f.debug_struct("TenantBuilder")
+            .field("name", &self.name)
+            .field("catalog", &self.catalog)
+            .finish_non_exhaustive()
     }
 }
 
@@ -209,6 +207,9 @@ impl Drop for Inner {
 
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tenant").field("name", &self.inner.name).field("catalog", &self.inner.catalog).finish_non_exhaustive()
+        f.debug_struct("Tenant")
+            .field("name", &self.inner.name)
+            .field("catalog", &self.inner.catalog)
+            .finish_non_exhaustive()
     }
 }

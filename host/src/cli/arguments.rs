@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::exit::Failure;
 
 /// Most bytes that are read from a file or from standard input: 16 MiB, as much as fits into one message to a server.
-const MAX_BYTES: u64 = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// Reads `key=value` and `key:=json`.
 pub(crate) fn from_pairs(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
@@ -76,9 +76,9 @@ pub(crate) fn from_source(source: &str, stdin: impl Read) -> Result<Map<String, 
 
 fn read(source: impl Read, name: &str) -> Result<String, Failure> {
     let mut text = String::new();
-    source.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(name, &error))?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(Failure::usage(format!("{name}: the arguments are larger than {} MiB", MAX_BYTES >> 20)));
+    source.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| unreadable(name, &error))?;
+    if text.len() > MAX_BYTES {
+        return Err(Failure::too_large(&format!("{name}: the input of the tool"), MAX_BYTES));
     }
     Ok(text)
 }
@@ -92,6 +92,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::exit::Exit;
 
     fn pairs(pairs: &[&str]) -> Result<Value, String> {
         let pairs: Vec<String> = pairs.iter().map(|&pair| pair.into()).collect();
@@ -183,6 +184,7 @@ mod tests {
     fn standard_input_without_end_is_refused() {
         let failure = from_source("-", io::repeat(b' ')).expect_err("no end");
 
-        assert_eq!(failure.message, "standard input: the arguments are larger than 16 MiB");
+        assert_eq!(failure.exit, Exit::Refused);
+        assert_eq!(failure.message, "standard input: the input of the tool is larger than 16 MiB");
     }
 }

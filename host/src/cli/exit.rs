@@ -8,6 +8,11 @@ use std::{fmt, process::ExitCode};
 use innkeeper::{Error, MayHaveRun, config::ConfigError};
 use serde_json::{Map, Value, json};
 
+use crate::page::bytes;
+
+/// What to do about something that is too large.
+const SMALLER: &str = "no message to or from a server may be larger; pass a file instead, or ask for less at a time";
+
 /// The exit status of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -78,6 +83,12 @@ impl Failure {
         Self::new(Exit::Usage, "bad_configuration", message)
     }
 
+    /// Something is larger than one message to or from a server may be.
+    pub(crate) fn too_large(what: &str, limit: usize) -> Self {
+        let message = format!("{what} is larger than {}", bytes(limit));
+        Self::new(Exit::Refused, "too_large", message).hint(SMALLER)
+    }
+
     /// The machine refused something.
     pub(crate) fn system(what: &str, error: impl fmt::Display) -> Self {
         Self::new(Exit::Server, "system", format!("{what}: {error}"))
@@ -120,11 +131,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = match &error {
-            Error::Server(error) => format!("the server answered with an error: {error}"),
-            error => error.to_string(),
-        };
-        let mut failure = Self::new(exit_of(&error), error.code(), message);
+        let mut failure = Self::new(exit_of(&error), error.code(), message_of(&error));
         failure.hint = hint_for(&error).map(str::to_owned);
         if let Some(retry_after) = error.retry_after() {
             let milliseconds = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
@@ -159,7 +166,25 @@ impl From<Vec<ConfigError>> for Failure {
 
 /// A problem of a configuration as an object of a JSON document.
 pub(crate) fn problem(error: &ConfigError) -> Value {
-    json!({ "line": error.line, "key": error.key, "problem": error.problem, "hint": error.hint })
+    json!({
+        "file": error.file,
+        "line": error.line,
+        "key": error.key,
+        "problem": error.problem,
+        "hint": error.hint,
+    })
+}
+
+/// What the library says, where it does not speak to embedders of settings that the command line does not have.
+fn message_of(error: &Error) -> String {
+    match error {
+        Error::Server(error) => format!("the server answered with an error: {error}"),
+        // The guest reached the limit, and says which one.
+        Error::TooLarge { what, setting: "gathered_result", .. } => what.clone(),
+        Error::TooLarge { what, limit, .. } => format!("{what} is larger than {}", bytes(*limit)),
+        Error::AtCapacity { scope, limit, .. } => format!("{scope} has {limit} sessions, which is its limit"),
+        error => error.to_string(),
+    }
 }
 
 fn exit_of(error: &Error) -> Exit {
@@ -175,6 +200,10 @@ fn hint_for(error: &Error) -> Option<&'static str> {
     match error {
         Error::Timeout { .. } => Some("give it more time with --timeout, or see what the server says with -v"),
         Error::Protocol { .. } => Some("see what the server says with -v; is it an MCP server?"),
+        Error::TooLarge { setting: "frame", .. } => Some(SMALLER),
+        Error::ServerExited { exit, may_have_run: MayHaveRun::No, .. } if exit.stderr.is_empty() => {
+            Some("it wrote nothing to standard error; does the command start an MCP server over stdio?")
+        }
         _ => None,
     }
 }

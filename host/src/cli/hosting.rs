@@ -3,9 +3,9 @@
 //! A command that opens servers must not leave any behind: not when it fails, not when the user interrupts it. So the
 //! work of a command is a future that is given to [`with_host`], which alone decides when it ends.
 
-use std::{process, time::Duration};
+use std::{path::PathBuf, process, time::Duration};
 
-use innkeeper::{ComponentSource, Lease, Limits, Runtime, Tenant};
+use innkeeper::{ComponentSource, Error, Lease, Limits, Runtime, SessionInfo, Tenant};
 
 use crate::{
     exit::{Exit, Failure},
@@ -24,12 +24,35 @@ const USER: &str = "me";
 #[derive(Clone)]
 pub(crate) struct Host {
     tenant: Tenant,
+    /// Where the guest comes from, if it is not the built-in one.
+    guest: Option<PathBuf>,
 }
 
 impl Host {
     /// Opens a server.
     pub(crate) async fn lease(&self, server: &str) -> Result<Lease, Failure> {
-        Ok(self.tenant.lease(USER, server).await?)
+        match self.tenant.lease(USER, server).await {
+            Ok(lease) => {
+                let SessionInfo { revision, process, .. } = lease.info();
+                tracing::info!(server, revision, process, "opened the server");
+                Ok(lease)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// A server that does not understand its client fails in ways that say nothing of the client.
+    fn explain(&self, error: Error) -> Failure {
+        let of_the_server = matches!(
+            error,
+            Error::Timeout { .. } | Error::Protocol { .. } | Error::ServerExited { .. } | Error::Server(_)
+        );
+        match &self.guest {
+            Some(guest) if of_the_server => {
+                Failure::from(error).hint(format!("does the guest {} speak the server's protocol?", guest.display()))
+            }
+            _ => error.into(),
+        }
     }
 }
 
@@ -99,10 +122,16 @@ async fn host(runtime: &Runtime, servers: &Servers, options: &GlobalOptions) -> 
         Some(path) => ComponentSource::File(path.clone()),
         None => ComponentSource::Embedded,
     };
-    let guest = runtime.load_component(source).await?;
+    let guest = runtime.load_component(source).await.map_err(|error| match &options.guest {
+        Some(path) if matches!(error, Error::Component { .. }) => {
+            let hint = "--guest takes a component that exports `innkeeper:guest/client`, which this file is not";
+            Failure::from(error).hint(format!("{hint}: {}", path.display()))
+        }
+        _ => error.into(),
+    })?;
     tracing::info!(%guest, "loaded the guest");
     let tenant = runtime.tenant(TENANT).catalog(servers.catalog()).guest(guest).apply().await?;
-    Ok(Host { tenant })
+    Ok(Host { tenant, guest: options.guest.clone() })
 }
 
 /// The limits of the library, where the options say nothing else.

@@ -2,7 +2,7 @@
 
 use innkeeper::{Error, Lease, SessionInfo};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     each::{Answer, Answers, each},
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) struct Pong {
     milliseconds: f64,
     revision: String,
-    /// What the server says of itself; null where that is not JSON.
-    peer: Value,
+    /// What the server says of itself, as it came; null where that is not JSON.
+    peer: Box<RawValue>,
 }
 
 pub(crate) async fn run(host: &Host, servers: Vec<String>, spinner: Spinner) -> Result<Answers<Pong>, Failure> {
@@ -37,7 +37,8 @@ async fn ping(lease: Lease) -> Result<Pong, Error> {
 impl Pong {
     /// Name and version of the server, as far as it gives them.
     fn identity(&self) -> String {
-        let member = |name| self.peer.get("serverInfo")?.get(name)?.as_str();
+        let peer: Value = serde_json::from_str(self.peer.get()).unwrap_or_default();
+        let member = |name| peer.get("serverInfo")?.get(name)?.as_str();
         [member("name"), member("version")].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
@@ -68,7 +69,7 @@ impl Report for Answers<Pong> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{json, value::to_raw_value};
 
     use super::*;
 
@@ -77,7 +78,7 @@ mod tests {
         let pong = Pong {
             milliseconds: 1.234,
             revision: "2025-11-25".into(),
-            peer: json!({ "serverInfo": { "name": "mcp-time", "version": "1.0" } }),
+            peer: to_raw_value(&json!({ "serverInfo": { "name": "mcp-time", "version": "1.0" } })).expect("it is JSON"),
         };
         let answers = Answers::new(vec![
             Answer { server: "time".into(), outcome: Ok(pong) },

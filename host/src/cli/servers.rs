@@ -103,7 +103,8 @@ impl Servers {
         };
         if names.is_empty() {
             let path = self.path.as_deref().unwrap_or(Path::new("the configuration"));
-            return Err(Failure::configuration(format!("{} has no server that is enabled", path.display())));
+            return Err(Failure::configuration(format!("{} has no server that is enabled", path.display()))
+                .hint("list one under \"mcpServers\", or give one after `--`"));
         }
         Ok(names)
     }

@@ -45,18 +45,17 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
         .filter(|(likeness, _)| *likeness >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
 
-    let failure = Failure::not_found(format!("there is no {what} `{name}`"));
-    match (nearest, known.as_slice()) {
-        (Some((_, nearest)), _) => failure.hint(format!("did you mean `{nearest}`?")),
-        (None, []) => failure,
-        (None, known) => {
-            let mut listed = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            if known.len() > LISTED {
-                listed.push_str(&format!(" and {} more", known.len() - LISTED));
-            }
-            failure.hint(format!("there are {listed}"))
-        }
+    let mut listed = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if known.len() > LISTED {
+        listed.push_str(&format!(" and {} more", known.len() - LISTED));
     }
+    let hint = match nearest {
+        Some((_, nearest)) => format!("did you mean `{nearest}`? there are {listed}"),
+        None if known.is_empty() => "there are none".to_owned(),
+        None => format!("there are {listed}"),
+    };
+    let known: Vec<&str> = known.into_iter().take(LISTED).collect();
+    Failure::not_found(format!("there is no {what} `{name}`")).hint(hint).detail("known", known)
 }
 
 #[cfg(test)]
@@ -90,7 +89,10 @@ mod tests {
 
     #[test]
     fn an_unknown_server_gets_the_nearest_name_or_all_of_them() {
-        assert_eq!(split_of("tme.convert"), Err("there is no server `tme`; did you mean `time`?".into()));
+        assert_eq!(
+            split_of("tme.convert"),
+            Err("there is no server `tme`; did you mean `time`? there are `my`, `my.server`, `time`".into())
+        );
         assert_eq!(
             split_of("zzz.convert"),
             Err("there is no server `zzz`; there are `my`, `my.server`, `time`".into())

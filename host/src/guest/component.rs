@@ -112,7 +112,9 @@ impl fmt::Debug for Component {
 fn read(source: ComponentSource) -> Result<Vec<u8>, Error> {
     match source {
         ComponentSource::Embedded => EMBEDDED.map(<[u8]>::to_vec).ok_or_else(|| {
-            refused("this build embeds no guest; run `cargo xtask guest` and build again, or give a component file".into())
+            refused(
+                "this build embeds no guest; run `cargo xtask guest` and build again, or give a component file".into(),
+            )
         }),
         ComponentSource::Bytes(bytes) => {
             check_size(bytes.len() as u64, "the given bytes")?;

@@ -24,10 +24,8 @@ pub(crate) struct GuestEngine {
 
 impl GuestEngine {
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
-        let engine = build().map_err(|error| Error::System {
-            what: "starting the wasm engine",
-            reason: format!("{error:#}"),
-        })?;
+        let engine = build()
+            .map_err(|error| Error::System { what: "starting the wasm engine", reason: format!("{error:#}") })?;
         let ticker = Ticker::start(engine.weak())
             .map_err(|error| Error::System { what: "starting the epoch thread", reason: error.to_string() })?;
         Ok(Arc::new(Self { engine, ticker, workers: Workers::new(), limits }))

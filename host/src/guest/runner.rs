@@ -54,8 +54,7 @@ enum Placement {
 
 impl Runner {
     pub(super) async fn start(code: &Arc<Code>, strikes: Strikes) -> Result<Self, GuestFault> {
-        let placement =
-            if strikes.0.load(Relaxed) == 0 { Placement::Session } else { Placement::Workers { short: 0 } };
+        let placement = if strikes.0.load(Relaxed) == 0 { Placement::Session } else { Placement::Workers { short: 0 } };
         let mut runner = Self { instance: None, placement, strikes, engine: code.engine.clone() };
 
         // A start function is guest code like any other.

@@ -174,11 +174,8 @@ impl Registry {
             session: entry.session.clone(),
             leases: entry.leases,
         });
-        let closing = table.closing.values().map(|(key, session)| Row {
-            key: key.clone(),
-            session: session.clone(),
-            leases: 0,
-        });
+        let closing =
+            table.closing.values().map(|(key, session)| Row { key: key.clone(), session: session.clone(), leases: 0 });
         open.chain(closing).collect()
     }
 }

@@ -3,10 +3,7 @@
 //! Everything that is there is gathered before the guest is called, up to the size of one largest frame: one call into the
 //! guest costs more than one event.
 
-use tokio::{
-    sync::watch,
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     deadlines::Due,
@@ -225,10 +222,7 @@ impl Owner {
     }
 
     pub(super) fn closing(&self) -> Error {
-        Error::Closing {
-            what: format!("the session with server `{}`", self.spec.server),
-            may_have_run: MayHaveRun::No,
-        }
+        Error::Closing { what: format!("the session with server `{}`", self.spec.server), may_have_run: MayHaveRun::No }
     }
 }
 

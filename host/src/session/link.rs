@@ -8,9 +8,7 @@ use std::{collections::VecDeque, io, task::Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::{
-    transport::{BoxFuture, Connection, ExitStatus, FrameReader, FrameTooLarge, Framing, Peer},
-};
+use crate::transport::{BoxFuture, Connection, ExitStatus, FrameReader, FrameTooLarge, Framing, Peer};
 
 pub(super) struct Link {
     reader: Box<dyn AsyncRead + Send + Unpin>,
@@ -98,7 +96,8 @@ impl Link {
 
     /// Writes all of it.
     pub(super) async fn write_all(&mut self) {
-        std::future::poll_fn(|context| poll_write(&mut *self.writer, &mut self.queue, &mut self.written, context)).await;
+        std::future::poll_fn(|context| poll_write(&mut *self.writer, &mut self.queue, &mut self.written, context))
+            .await;
     }
 
     /// Waits for news. Cancellation safe.

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_command_with_secrets_is_shown_as_it_was_written() {
-        let command = Command::new("hush").args(["--key", "s3cret"]).env("TOKEN", "s3cret").shown_as("run --key ${KEY}");
+        let command =
+            Command::new("hush").args(["--key", "s3cret"]).env("TOKEN", "s3cret").shown_as("run --key ${KEY}");
 
         for text in [command.to_string(), format!("{command:?}"), command.shown_program().to_owned()] {
             assert!(!text.contains("s3cret") && !text.contains("hush"), "{text}");

@@ -109,6 +109,11 @@ async fn time_comes_to_the_same() {
 }
 
 #[tokio::test]
+async fn a_server_made_with_an_early_rmcp_comes_to_the_same() {
+    is_equal("early", artifacts::rmcp_time_server(), 2).await;
+}
+
+#[tokio::test]
 async fn a_server_made_with_rmcp_comes_to_the_same() {
     is_equal("demo", artifacts::demo_server(), 5).await;
 }

@@ -38,9 +38,8 @@ impl House {
         let runtime = Runtime::builder().limits(limits()).start().await.unwrap();
         let marker = Marker::new();
         let found = artifacts::awkward_server(scenario);
-        let command = Command::new(found.program.to_str().unwrap())
-            .args(found.args)
-            .env(Marker::VARIABLE, marker.value());
+        let command =
+            Command::new(found.program.to_str().unwrap()).args(found.args).env(Marker::VARIABLE, marker.value());
         let catalog = Catalog::new().server("awkward", change(Server::command(command)));
         let tenant = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
         Self { runtime, tenant, marker }
@@ -214,9 +213,7 @@ async fn a_revision_that_nobody_knows_is_not_spoken() {
 
 #[tokio::test]
 async fn a_list_without_a_last_page_is_an_error() {
-    for (scenario, code) in
-        [(Scenario::EndlessPages, "too_large"), (Scenario::RepeatedCursor, "protocol_violation")]
-    {
+    for (scenario, code) in [(Scenario::EndlessPages, "too_large"), (Scenario::RepeatedCursor, "protocol_violation")] {
         let house = House::with(scenario).await;
         let lease = house.lease().await.unwrap();
 
@@ -349,10 +346,15 @@ async fn a_command_that_does_not_exist_says_what_to_do() {
         .server("folder", Server::command(Command::new("cat").current_dir("/no/such/folder")));
     let tenant = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
 
-    for (server, said) in [("name", "on PATH; install it"), ("path", "no file `/no/such/file`"), ("folder", "/no/such/folder")] {
+    for (server, said) in
+        [("name", "on PATH; install it"), ("path", "no file `/no/such/file`"), ("folder", "/no/such/folder")]
+    {
         let error = tenant.lease("alice", server).await.unwrap_err();
         assert_eq!(error.code(), "start_failed");
         assert!(error.to_string().contains(said), "{error}");
     }
-    assert_eq!(tenant.lease("alice", "other").await.unwrap_err().to_string(), "there is no server `other`; there are: folder, name, path");
+    assert_eq!(
+        tenant.lease("alice", "other").await.unwrap_err().to_string(),
+        "there is no server `other`; there are: folder, name, path"
+    );
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod command_line;
 mod faulty_guests;
 mod hostile_servers;
 mod invented_protocol;

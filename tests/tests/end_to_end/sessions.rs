@@ -257,7 +257,10 @@ async fn a_tenant_has_no_more_sessions_than_its_limit() {
     tenant.lease("alice", "scripted").await.unwrap();
 
     assert_eq!(error.code(), "at_capacity");
-    assert_eq!(error.to_string(), "tenant `acme` has 2 sessions, which is its limit; close some, or raise `Limits::sessions_per_tenant`");
+    assert_eq!(
+        error.to_string(),
+        "tenant `acme` has 2 sessions, which is its limit; close some, or raise `Limits::sessions_per_tenant`"
+    );
     drop(leases);
     runtime.drain(Duration::from_secs(1)).await;
 }

@@ -33,9 +33,28 @@ fn code(path: &Path) -> String {
 #[test]
 fn the_host_core_names_no_method_header_or_revision_of_mcp() {
     const NAMES: [&str; 22] = [
-        "initialize", "tools/", "resources/", "prompts/", "completion/", "logging/", "roots/", "sampling/",
-        "elicitation/", "notifications/", "server/discover", "subscriptions/", "tasks/", "\"ping\"", "jsonrpc",
-        "Mcp-", "MCP-", "mcp-", "2024-", "2025-", "2026-", "progressToken",
+        "initialize",
+        "tools/",
+        "resources/",
+        "prompts/",
+        "completion/",
+        "logging/",
+        "roots/",
+        "sampling/",
+        "elicitation/",
+        "notifications/",
+        "server/discover",
+        "subscriptions/",
+        "tasks/",
+        "\"ping\"",
+        "jsonrpc",
+        "Mcp-",
+        "MCP-",
+        "mcp-",
+        "2024-",
+        "2025-",
+        "2026-",
+        "progressToken",
     ];
     let host = root().join("host/src");
     // The edges that speak MCP by purpose.
@@ -101,7 +120,9 @@ fn modules_of_the_host_know_only_those_below_them() {
 fn the_engine_needs_no_clock_no_randomness_and_no_unordered_map() {
     for path in sources(&root().join("guest/src")) {
         let code = code(&path);
-        for name in ["HashMap", "HashSet", "std::time", "SystemTime", "rand::", "std::net", "std::fs", "std::thread", "tokio"] {
+        for name in
+            ["HashMap", "HashSet", "std::time", "SystemTime", "rand::", "std::net", "std::fs", "std::thread", "tokio"]
+        {
             assert!(!code.contains(name), "{} has {name}", path.display());
         }
     }

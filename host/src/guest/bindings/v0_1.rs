@@ -191,9 +191,7 @@ fn lift(effect: w::Effect) -> b::Effect {
                 w::Outcome::Fault(fault) => b::Outcome::Fault(lift_fault(fault)),
             },
         },
-        w::Effect::Progress(progress) => {
-            b::Effect::Progress { call: progress.call, report: payload(progress.report) }
-        }
+        w::Effect::Progress(progress) => b::Effect::Progress { call: progress.call, report: payload(progress.report) },
         w::Effect::Notification(notification) => {
             b::Effect::Notification { method: notification.method, params: payload(notification.params) }
         }

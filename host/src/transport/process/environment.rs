@@ -6,8 +6,7 @@
 use std::ffi::{OsStr, OsString};
 
 /// Names that are passed on.
-const ALLOWED: [&str; 10] =
-    ["HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+const ALLOWED: [&str; 10] = ["HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
 
 /// Beginnings of names that are passed on: locale(7), XDG Base Directory Specification.
 const ALLOWED_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
@@ -20,9 +19,8 @@ pub(super) fn inherited(
 }
 
 fn allowed(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| {
-        ALLOWED.contains(&name) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    })
+    name.to_str()
+        .is_some_and(|name| ALLOWED.contains(&name) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 #[cfg(test)]

@@ -25,8 +25,7 @@ use std::{
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     process::{
-        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, test_kill_process_group,
-        waitid,
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, test_kill_process_group, waitid,
     },
 };
 use tokio::sync::watch;
@@ -223,8 +222,7 @@ impl Thread {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Adopt { id, pid, pidfd, exit }) => {
-                    let watched =
-                        epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(id), epoll::EventFlags::IN);
+                    let watched = epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(id), epoll::EventFlags::IN);
                     let mut child = Child { pid, pidfd, exit, rung: Rung::Running };
                     if let Err(error) = watched {
                         tracing::error!(%error, pid = %pid.as_raw_nonzero(), "a process cannot be watched; killing it");

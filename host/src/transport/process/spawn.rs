@@ -15,9 +15,7 @@ use super::{
     reaper::{ReapedChild, Reaper, exited},
     stderr::StderrTail,
 };
-use crate::{
-    transport::{BoxFuture, Command, ConnectContext, Connection, Connector, ExitStatus, Framing, Peer},
-};
+use crate::transport::{BoxFuture, Command, ConnectContext, Connection, Connector, ExitStatus, Framing, Peer};
 
 /// How long to wait for the rest of standard error once a process is gone.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -48,8 +46,7 @@ impl Connector for ProcessConnector {
             // waits for the result any more, dropping it ends the process.
             let started = tokio::task::spawn_blocking(move || start(&command, &reaper))
                 .await
-                .map_err(|error| format!("starting `{name}` failed: {error}"))?
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| format!("starting `{name}` failed: {error}"))??;
             started.connection(context, stderr_lines).map_err(|error| format!("the pipes of `{name}`: {error}"))
         })
     }
@@ -87,7 +84,9 @@ fn start(command: &Command, reaper: &Arc<Reaper>) -> Result<Started, String> {
     }
     let mut child = process.spawn().map_err(|error| explain(command.shown_program(), &error))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let child = reaper.adopt(child.id()).map_err(|error| format!("`{}` cannot be watched: {error}", command.shown_program()))?;
+    let child = reaper
+        .adopt(child.id())
+        .map_err(|error| format!("`{}` cannot be watched: {error}", command.shown_program()))?;
     match (stdin, stdout, stderr) {
         (Some(stdin), Some(stdout), Some(stderr)) => {
             Ok(Started { child, stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() })

@@ -2,8 +2,8 @@
 //!
 //! It speaks no protocol. It is ready as soon as there is a connection, sends
 //! nothing by itself, and does with a call what the *method* says: an honest
-//! thing or a fault, see [`methods`]. What goes wrong outside a call is chosen
-//! by the *revision* in the settings, see [`Mode`]. So one component and any
+//! thing or a fault, see `methods`. What goes wrong outside a call is chosen
+//! by the *revision* in the settings, see `Mode`. So one component and any
 //! transport serve every test of what the host does about a guest.
 
 mod methods;

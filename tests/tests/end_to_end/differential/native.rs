@@ -18,9 +18,9 @@ use rmcp::{
     service::{
         MaybeSendFuture, NotificationContext, Peer, PeerRequestOptions, RequestContext, Service, ServiceError, ServiceRole,
     },
+    serde::Serialize,
     transport::TokioChildProcess,
 };
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

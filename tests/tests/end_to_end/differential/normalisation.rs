@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Who said something.
 #[derive(Clone, Copy, PartialEq, Eq)]
