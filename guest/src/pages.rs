@@ -148,10 +148,7 @@ impl Gathered {
     fn proceed(&mut self, cursor: String, limits: &Limits) -> Result<Step, Fault> {
         self.pages = self.pages.saturating_add(1);
         if self.pages >= limits.max_pages {
-            return Err(fault(
-                FaultKind::TooLarge,
-                format!("the server has more than {} pages; ask for them singly", self.pages),
-            ));
+            return Err(fault(FaultKind::TooLarge, format!("it has more than {} pages", self.pages)));
         }
         if !self.cursors.insert(cursor.clone()) {
             return Err(fault(
@@ -187,7 +184,7 @@ fn check_size(bytes: u64, limits: &Limits) -> Result<(), Fault> {
     if bytes <= limits.max_result {
         return Ok(());
     }
-    let message = format!("the pages of the server come to more than {} bytes; ask for them singly", limits.max_result);
+    let message = format!("its pages come to more than {} bytes", limits.max_result);
     Err(fault(FaultKind::TooLarge, message))
 }
 

@@ -173,6 +173,17 @@ pub enum Error {
         /// Whether the call may have had an effect.
         may_have_run: MayHaveRun,
     },
+    /// What was to be gathered from the server has too many pages, or is too large in all:
+    /// [`Limits::pages`](crate::Limits::pages), [`Limits::gathered_result`](crate::Limits::gathered_result).
+    #[error("the list of server `{server}` is too long: {detail}")]
+    ListTooLong {
+        /// The server.
+        server: ServerName,
+        /// Which bound was reached.
+        detail: String,
+        /// Whether the call may have had an effect.
+        may_have_run: MayHaveRun,
+    },
     /// A deadline passed. What belongs to it is stopped: the process tree of a session that did not open is gone, the server
     /// is told that the call is cancelled.
     #[error("{phase} with server `{server}` took longer than {}", duration(*.after))]
@@ -293,7 +304,7 @@ impl Error {
             Self::Denied { .. } => "denied",
             Self::AtCapacity { .. } => "at_capacity",
             Self::Busy { .. } => "busy",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::ListTooLong { .. } => "too_large",
             Self::Timeout { .. } => "timeout",
             Self::Cancelled { .. } => "cancelled",
             Self::Unavailable { .. } => "unavailable",
@@ -325,6 +336,7 @@ impl Error {
     pub fn may_have_run(&self) -> MayHaveRun {
         match self {
             Self::TooLarge { may_have_run, .. }
+            | Self::ListTooLong { may_have_run, .. }
             | Self::Timeout { may_have_run, .. }
             | Self::Cancelled { may_have_run }
             | Self::ServerExited { may_have_run, .. }
@@ -340,6 +352,7 @@ impl Error {
     pub(crate) fn with_may_have_run(mut self, value: MayHaveRun) -> Self {
         match &mut self {
             Self::TooLarge { may_have_run, .. }
+            | Self::ListTooLong { may_have_run, .. }
             | Self::Timeout { may_have_run, .. }
             | Self::Cancelled { may_have_run }
             | Self::ServerExited { may_have_run, .. }

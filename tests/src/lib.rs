@@ -23,3 +23,8 @@ pub mod awkward;
 pub mod faulty;
 pub mod in_process;
 pub mod processes;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

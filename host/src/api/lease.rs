@@ -60,7 +60,8 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// Returns why the session ended, if it has, and [`Error::InvalidInput`] for what cannot be said in JSON.
+    /// Returns why the session ended, if it has; [`Error::Busy`] where too much waits already; [`Error::InvalidInput`] for what
+    /// cannot be said in JSON.
     pub fn notify(&self, method: impl Into<String>, params: Option<&impl Serialize>) -> Result<(), Error> {
         let params = params
             .map(serde_json::to_vec)

@@ -179,8 +179,6 @@ pub(crate) fn problem(error: &ConfigError) -> Value {
 fn message_of(error: &Error) -> String {
     match error {
         Error::Server(error) => format!("the server answered with an error: {error}"),
-        // The guest reached the limit, and says which one.
-        Error::TooLarge { what, setting: "gathered_result", .. } => what.clone(),
         Error::TooLarge { what, limit, .. } => format!("{what} is larger than {}", bytes(*limit)),
         Error::AtCapacity { scope, limit, .. } => format!("{scope} has {limit} sessions, which is its limit"),
         error => error.to_string(),
@@ -190,7 +188,11 @@ fn message_of(error: &Error) -> String {
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::NotFound { .. } | Error::Component { .. } | Error::Config(_) | Error::InvalidInput { .. } => Exit::Usage,
-        Error::Denied { .. } | Error::AtCapacity { .. } | Error::Busy { .. } | Error::TooLarge { .. } => Exit::Refused,
+        Error::Denied { .. }
+        | Error::AtCapacity { .. }
+        | Error::Busy { .. }
+        | Error::TooLarge { .. }
+        | Error::ListTooLong { .. } => Exit::Refused,
         // What is left lies with the server, the way to it, or the machine.
         _ => Exit::Server,
     }

@@ -31,6 +31,7 @@ struct OpenCall {
     settled: bool,
     sent: bool,
     allowed: Duration,
+    total: Duration,
     /// When it is due; not in the deadlines while it is paused or settled.
     due: Instant,
     /// How far progress may move that.
@@ -79,6 +80,7 @@ impl Calls {
             settled: false,
             sent: false,
             allowed,
+            total,
             due,
             latest: now + total,
             paused: None,
@@ -170,9 +172,9 @@ impl Calls {
         }
     }
 
-    /// The time that a call had in all.
+    /// The time that a call had: without news, or in all where that was what ran out.
     pub(super) fn allowed(&self, id: u64) -> Duration {
-        self.open.get(&id).map_or(Duration::ZERO, |call| call.allowed)
+        self.open.get(&id).map_or(Duration::ZERO, |call| if call.due < call.latest { call.allowed } else { call.total })
     }
 
     fn chosen(&mut self, id: Option<u64>) -> impl Iterator<Item = (u64, &mut OpenCall)> {

@@ -274,12 +274,7 @@ impl Owner {
             FaultKind::Disconnected => self.exited(self.exit.clone().unwrap_or_default()),
             FaultKind::Invalid => Error::InvalidInput { what: "the call", reason: message },
             FaultKind::ProtocolViolation => Error::Protocol { server, detail: message, may_have_run },
-            FaultKind::TooLarge => Error::TooLarge {
-                what: message,
-                limit: self.spec.limits.gathered_result,
-                setting: "gathered_result",
-                may_have_run,
-            },
+            FaultKind::TooLarge => Error::ListTooLong { server, detail: message, may_have_run },
             FaultKind::Unsupported => Error::Unsupported { detail: message },
             FaultKind::Other => Error::Unavailable { server, reason: message, retry_after: None },
         }

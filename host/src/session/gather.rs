@@ -62,7 +62,7 @@ impl Owner {
         match heard {
             Heard::Close => return Err(self.closing()),
             Heard::Order(order) => self.take_order(order),
-            Heard::Call(Some(incoming)) => self.take_call(incoming),
+            Heard::Call(Some(incoming)) => self.take_incoming(incoming),
             // The last handle is gone.
             Heard::Call(None) => return Err(self.closing()),
             Heard::Connected(Ok(connection)) => {
@@ -128,11 +128,15 @@ impl Owner {
     fn gather_calls(&mut self) {
         while self.has_room() && self.accepts_calls() {
             let Ok(incoming) = self.calls_in.try_recv() else { break };
-            self.take_call(incoming);
+            self.take_incoming(incoming);
         }
     }
 
-    fn take_call(&mut self, Incoming { id, request, reply }: Incoming) {
+    fn take_incoming(&mut self, incoming: Incoming) {
+        let (id, request, reply) = match incoming {
+            Incoming::Call { id, request, reply } => (id, request, reply),
+            Incoming::Notify { method, params } => return self.push(Event::Notify { method, params }),
+        };
         // Cancelled while it waited: nobody needs to hear of it.
         if reply.is_abandoned() {
             return;
@@ -159,7 +163,6 @@ impl Owner {
                     self.push(Event::ServerResponse { id, answer });
                 }
             }
-            Control::Notify { method, params } => self.push(Event::Notify { method, params }),
         }
     }
 

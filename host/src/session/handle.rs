@@ -78,19 +78,17 @@ pub(crate) struct Session {
     next_call: AtomicU64,
 }
 
-/// A call on its way to the owner.
-pub(super) struct Incoming {
-    pub(super) id: u64,
-    pub(super) request: CallRequest,
-    pub(super) reply: ReplySender,
+/// What the platform says to the server, on its way to the owner, in order.
+pub(super) enum Incoming {
+    Call { id: u64, request: CallRequest, reply: ReplySender },
+    Notify { method: String, params: Option<Bytes> },
 }
 
-/// What may not wait behind calls. The channel has no bound of its own; each kind has one: a cancellation for each call, an
-/// answer for each open request of the server, and notices as many as calls may wait.
+/// What may not wait behind calls. The channel has no bound of its own; each kind has one: a cancellation for each call that
+/// was taken, and an answer for each open request of the server.
 pub(super) enum Control {
     Cancel(u64),
     Answer { id: u64, answer: Answer },
-    Notify { method: String, params: Option<Bytes> },
 }
 
 /// A call that was taken.
@@ -174,19 +172,24 @@ impl Session {
             }))
         } else {
             let (sender, reply) = reply(backlog);
-            match self.calls.try_send(Incoming { id, request, reply: sender }) {
+            match self.send(Incoming::Call { id, request, reply: sender }) {
                 Ok(()) => reply,
-                Err(TrySendError::Full(_)) => {
-                    Reply::ready(Err(Error::Busy { server: self.server.clone(), limit: self.limits.mailbox }))
-                }
-                Err(TrySendError::Closed(_)) => Reply::ready(Err(self.gone())),
+                Err(error) => Reply::ready(Err(error)),
             }
         };
         OpenCall { id: CallId(id), reply, cancel }
     }
 
+    /// Takes a notice. It waits in the mailbox like a call, and in order with them.
     pub(crate) fn notify(&self, method: String, params: Option<Bytes>) -> Result<(), Error> {
-        self.control.send(Control::Notify { method, params }).map_err(|_| self.gone())
+        self.send(Incoming::Notify { method, params })
+    }
+
+    fn send(&self, incoming: Incoming) -> Result<(), Error> {
+        self.calls.try_send(incoming).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy { server: self.server.clone(), limit: self.limits.mailbox },
+            TrySendError::Closed(_) => self.gone(),
+        })
     }
 
     /// Closes the session: politely, and by force at `kill_at`. The earliest time counts.

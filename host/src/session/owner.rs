@@ -187,7 +187,9 @@ impl Owner {
         self.spec.observer.closing(&error);
         self.calls_in.close();
         while let Ok(incoming) = self.calls_in.try_recv() {
-            incoming.reply.complete(Err(error.clone().with_may_have_run(MayHaveRun::No)));
+            if let Incoming::Call { reply, .. } = incoming {
+                reply.complete(Err(error.clone().with_may_have_run(MayHaveRun::No)));
+            }
         }
         // Before the guest is asked, so that callers need not wait for it.
         self.calls.settle_all(&mut self.deadlines, |may_have_run| Err(error.clone().with_may_have_run(may_have_run)));

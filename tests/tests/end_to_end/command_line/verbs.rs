@@ -8,7 +8,9 @@ use super::{Desk, assert_says};
 #[tokio::test]
 async fn list_and_check_show_the_servers_and_open_none() {
     let desk = Desk::new();
-    desk.write("mcp.json", r#"{"mcpServers": {"web": {"url": "http://localhost:1", "disabled": true}, "opened": {"command": "touch", "args": ["opened"]}}}"#);
+    let web = json!({ "url": "http://localhost:1", "disabled": true });
+    let opened = json!({ "command": "touch", "args": ["opened"] });
+    desk.write("mcp.json", json!({ "mcpServers": { "web": web, "opened": opened } }).to_string());
     let opened = || desk.folder.join("opened").exists();
 
     for verb in [&["list"][..], &["config", "check"]] {
@@ -86,8 +88,9 @@ async fn call_gives_programs_the_result_byte_for_byte() {
     let result = desk.run(&["call", "demo.add", "a:=1", "b:=2", "--json"]).await.text();
 
     // The order is that of the server, and neither alphabetical nor that of this program.
-    let expected = r#"{"server":"demo","tool":"add","result":{"content":[{"type":"text","text":"{\"sum\":3}"}],"structuredContent":{"sum":3},"isError":false}}"#;
-    assert_eq!(result.trim_end(), expected);
+    let content = r#"[{"type":"text","text":"{\"sum\":3}"}]"#;
+    let expected = format!(r#"{{"content":{content},"structuredContent":{{"sum":3}},"isError":false}}"#);
+    assert_eq!(result, format!("{{\"server\":\"demo\",\"tool\":\"add\",\"result\":{expected}}}\n"));
 }
 
 #[tokio::test]
