@@ -173,10 +173,10 @@ pub enum Error {
         /// Whether the call may have had an effect.
         may_have_run: MayHaveRun,
     },
-    /// What was to be gathered from the server has too many pages, or is too large in all:
-    /// [`Limits::pages`](crate::Limits::pages), [`Limits::gathered_result`](crate::Limits::gathered_result).
-    #[error("the list of server `{server}` is too long: {detail}")]
-    ListTooLong {
+    /// A call came to a bound that its guest keeps: [`Limits::pages`](crate::Limits::pages),
+    /// [`Limits::gathered_result`](crate::Limits::gathered_result), [`Limits::frame`](crate::Limits::frame).
+    #[error("the call of server `{server}` came to a limit: {detail}")]
+    BeyondLimit {
         /// The server.
         server: ServerName,
         /// Which bound was reached.
@@ -212,6 +212,8 @@ pub enum Error {
         reason: String,
         /// When it is worth trying again, where that is known.
         retry_after: Option<Duration>,
+        /// Whether the call may have had an effect.
+        may_have_run: MayHaveRun,
     },
     /// The server's process could not be started, or its connection not be made.
     #[error("server `{server}` could not be started: {reason}")]
@@ -304,7 +306,7 @@ impl Error {
             Self::Denied { .. } => "denied",
             Self::AtCapacity { .. } => "at_capacity",
             Self::Busy { .. } => "busy",
-            Self::TooLarge { .. } | Self::ListTooLong { .. } => "too_large",
+            Self::TooLarge { .. } | Self::BeyondLimit { .. } => "too_large",
             Self::Timeout { .. } => "timeout",
             Self::Cancelled { .. } => "cancelled",
             Self::Unavailable { .. } => "unavailable",
@@ -336,7 +338,8 @@ impl Error {
     pub fn may_have_run(&self) -> MayHaveRun {
         match self {
             Self::TooLarge { may_have_run, .. }
-            | Self::ListTooLong { may_have_run, .. }
+            | Self::BeyondLimit { may_have_run, .. }
+            | Self::Unavailable { may_have_run, .. }
             | Self::Timeout { may_have_run, .. }
             | Self::Cancelled { may_have_run }
             | Self::ServerExited { may_have_run, .. }
@@ -352,7 +355,8 @@ impl Error {
     pub(crate) fn with_may_have_run(mut self, value: MayHaveRun) -> Self {
         match &mut self {
             Self::TooLarge { may_have_run, .. }
-            | Self::ListTooLong { may_have_run, .. }
+            | Self::BeyondLimit { may_have_run, .. }
+            | Self::Unavailable { may_have_run, .. }
             | Self::Timeout { may_have_run, .. }
             | Self::Cancelled { may_have_run }
             | Self::ServerExited { may_have_run, .. }

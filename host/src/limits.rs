@@ -8,6 +8,12 @@ use std::time::Duration;
 /// A mebibyte, in bytes.
 const MIB: usize = 1024 * 1024;
 
+/// The longest time that a limit may be: a year. Longer ones are meant to be for ever, and would overflow an instant.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The most places that a queue may have. Each is allocated or counted by the runtime below us.
+const MOST_PLACES: usize = 1 << 20;
+
 /// The bounds of a runtime. [`Limits::default`] gives each its documented default; change what you need:
 ///
 /// ```
@@ -98,5 +104,28 @@ impl Default for Limits {
             stderr_lines: 50,
             event_backlog: 1_024,
         }
+    }
+}
+
+impl Limits {
+    /// The same, with what cannot be kept brought down to what can.
+    pub(crate) fn clamped(mut self) -> Self {
+        for duration in [
+            &mut self.idle,
+            &mut self.open,
+            &mut self.call,
+            &mut self.call_total,
+            &mut self.server_request,
+            &mut self.close_input,
+            &mut self.close_terminate,
+            &mut self.guest_cpu,
+            &mut self.guest_wall,
+        ] {
+            *duration = (*duration).min(LONGEST);
+        }
+        for places in [&mut self.mailbox, &mut self.event_backlog, &mut self.progress_backlog, &mut self.stderr_lines] {
+            *places = (*places).min(MOST_PLACES);
+        }
+        self
     }
 }

@@ -5,7 +5,7 @@ use innkeeper::{Catalog, Component, ComponentSource, Runtime, Server, Tenant};
 use crate::{artifacts, in_process};
 
 /// Faults by the method that asks for them, and words of what the host says of each.
-pub const FAULTS: [(&str, &str); 21] = [
+pub const FAULTS: [(&str, &str); 22] = [
     ("spin", "CPU time"),
     ("allocate", "memory"),
     ("trap", "trapped"),
@@ -13,6 +13,7 @@ pub const FAULTS: [(&str, &str); 21] = [
     ("garbage", "which is not open"),
     ("forged-progress", "which is not open"),
     ("forged-write", "which is not open"),
+    ("forged-withdrawal", "which never was"),
     ("forged-range", "outside of its event"),
     ("overflowing-range", "outside of its event"),
     ("forged-index", "outside of its event"),

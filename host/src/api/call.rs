@@ -10,22 +10,24 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::lease::Held;
 use crate::{
     Error,
-    session::{self, CallId, CallRequest, Cancel, Reply, Session},
+    limits::LONGEST,
+    session::{self, CallId, CallRequest, Cancel, Reply},
 };
 
 /// A call that is being prepared. Made by [`Lease::call`](crate::Lease::call).
 #[must_use = "a call is made by `start`"]
 pub struct CallBuilder {
-    session: Arc<Session>,
+    lease: Arc<Held>,
     request: Result<CallRequest, Error>,
 }
 
 impl CallBuilder {
-    pub(super) fn new(session: Arc<Session>, method: String) -> Self {
+    pub(super) fn new(lease: Arc<Held>, method: String) -> Self {
         let request = CallRequest { method, params: None, progress: true, all_pages: false, deadline: None };
-        Self { session, request: Ok(request) }
+        Self { lease, request: Ok(request) }
     }
 
     /// The parameters, as JSON. What cannot be said in JSON is the error of the call.
@@ -48,7 +50,7 @@ impl CallBuilder {
     /// How long the call may take in all, whatever progress it reports. Default: [`Limits::call`](crate::Limits::call) since
     /// the last news, and [`Limits::call_total`](crate::Limits::call_total) in all.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.change(|request| request.deadline = Some(deadline));
+        self.change(|request| request.deadline = Some(deadline.min(LONGEST)));
         self
     }
 
@@ -69,10 +71,10 @@ impl CallBuilder {
     pub fn start(self) -> Call {
         match self.request {
             Ok(request) => {
-                let session::OpenCall { id, reply, cancel } = self.session.call(request);
-                Call { id: Some(id), reply, cancel: Some(cancel) }
+                let session::OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
+                Call { id: Some(id), reply, cancel: Some(cancel), _lease: self.lease }
             }
-            Err(error) => Call { id: None, reply: Reply::ready(Err(error)), cancel: None },
+            Err(error) => Call { id: None, reply: Reply::ready(Err(error)), cancel: None, _lease: self.lease },
         }
     }
 
@@ -83,7 +85,7 @@ impl CallBuilder {
     }
 }
 
-/// A call under way: a future of the server's result, verbatim.
+/// A call under way: a future of the server's result, verbatim. It holds its session as a [`Lease`](crate::Lease) does.
 ///
 /// # Cancellation
 ///
@@ -94,6 +96,7 @@ pub struct Call {
     id: Option<CallId>,
     reply: Reply,
     cancel: Option<Cancel>,
+    _lease: Arc<Held>,
 }
 
 impl Call {
@@ -124,7 +127,10 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if let Some(cancel) = self.cancel.take().filter(|_| !self.reply.is_complete()) {
+        // In this order: the session may take the call from its mailbox between the two, and must then see that nobody waits.
+        if self.reply.abandon()
+            && let Some(cancel) = &self.cancel
+        {
             cancel.cancel();
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CallBuilder, SessionKey, runtime::Shared};
+use super::{CallBuilder, SessionKey, tenant};
 use crate::{
     Error,
     registry::CheckedOut,
@@ -19,19 +19,24 @@ use crate::{
 ///
 /// A lease may be dropped anywhere: outside of a tokio runtime, during a panic, after the session has ended.
 pub struct Lease {
-    session: CheckedOut,
+    held: Arc<Held>,
     info: Arc<SessionInfo>,
-    _runtime: Arc<Shared>,
+}
+
+/// What a lease and its calls hold: the session, and with the tenant the runtime.
+pub(super) struct Held {
+    pub(super) session: CheckedOut,
+    _tenant: Arc<tenant::Inner>,
 }
 
 impl Lease {
-    pub(super) fn new(session: CheckedOut, info: Arc<SessionInfo>, runtime: Arc<Shared>) -> Self {
-        Self { session, info, _runtime: runtime }
+    pub(super) fn new(session: CheckedOut, info: Arc<SessionInfo>, tenant: Arc<tenant::Inner>) -> Self {
+        Self { held: Arc::new(Held { session, _tenant: tenant }), info }
     }
 
     /// Which session, and whose.
     pub fn session(&self) -> SessionKey {
-        SessionKey::new(self.session.session().id(), self.session.key())
+        SessionKey::new(self.held.session.session().id(), self.held.session.key())
     }
 
     /// What is known of the session.
@@ -45,7 +50,7 @@ impl Lease {
     ///
     /// Returns why the session ended, or is being closed.
     pub fn check(&self) -> Result<(), Error> {
-        match self.session.session().state() {
+        match self.held.session.session().state() {
             State::Opening | State::Ready(_) => Ok(()),
             State::Closing(error) | State::Closed(error) => Err(error),
         }
@@ -53,7 +58,7 @@ impl Lease {
 
     /// Prepares a call of any method of the protocol.
     pub fn call(&self, method: impl Into<String>) -> CallBuilder {
-        CallBuilder::new(self.session.session().clone(), method.into())
+        CallBuilder::new(self.held.clone(), method.into())
     }
 
     /// Says something to the server that has no answer. It is sent when the server reads it; nothing tells whether it was.
@@ -67,7 +72,7 @@ impl Lease {
             .map(serde_json::to_vec)
             .transpose()
             .map_err(|error| Error::InvalidInput { what: "the parameters", reason: error.to_string() })?;
-        self.session.session().notify(method.into(), params.map(Into::into))
+        self.held.session.session().notify(method.into(), params.map(Into::into))
     }
 }
 

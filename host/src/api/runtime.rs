@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,7 @@ use crate::transport::process::Reaper;
 use crate::{
     Error, Limits,
     guest::{Component, ComponentSource, GuestEngine},
+    limits::LONGEST,
     names::{SessionId, TenantName},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Session, SessionInfo},
@@ -50,6 +54,7 @@ pub(super) struct Shared {
     #[cfg(target_os = "linux")]
     pub(super) processes: Arc<Reaper>,
     tenants: Mutex<BTreeSet<TenantName>>,
+    generations: AtomicU64,
     reaping: AbortHandle,
 }
 
@@ -87,6 +92,7 @@ impl RuntimeBuilder {
     ///
     /// [`Error::System`] where threads or descriptors cannot be had.
     pub async fn start(mut self) -> Result<Runtime, Error> {
+        self.limits = self.limits.clamped();
         self.limits.sessions_per_runtime = self.limits.sessions_per_runtime.min(system_sessions());
         let limits = Arc::new(self.limits);
         let registry = Registry::new(limits.clone());
@@ -101,6 +107,7 @@ impl RuntimeBuilder {
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
+            generations: AtomicU64::new(0),
             registry,
             events,
             limits,
@@ -172,25 +179,39 @@ impl fmt::Debug for Runtime {
 }
 
 impl Shared {
-    /// Takes a tenant's name, if it is free.
-    pub(super) fn claim(&self, tenant: &TenantName) -> bool {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone())
+    /// Takes a tenant's name, if it is free, and returns a number that no other tenant has.
+    pub(super) fn claim(&self, tenant: &TenantName) -> Option<u64> {
+        let claimed = self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
+        claimed.then(|| self.generations.fetch_add(1, Relaxed))
     }
 
     pub(super) fn release(&self, tenant: &TenantName) {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 
-    pub(super) async fn close(&self, tenant: Option<&TenantName>, deadline: Duration) -> DrainReport {
-        let kill_at = Instant::now() + deadline;
+    /// Closes all sessions, or those of one generation of a tenant.
+    pub(super) async fn close(&self, tenant: Option<u64>, deadline: Duration) -> DrainReport {
+        let kill_at = Instant::now() + deadline.min(LONGEST);
         let mut ends = JoinSet::new();
         for (key, session) in self.registry.take_all(tenant) {
             session.close(kill_at);
             ends.spawn_on(end(key, session, kill_at), &self.tokio);
         }
-        let mut closed: Vec<ClosedSession> = ends.join_all().await;
-        closed.sort_by_key(|closed| closed.session.id);
+        let mut closed = Vec::new();
+        // A task that was cancelled went with its tokio runtime, and so did the session.
+        while let Some(end) = ends.join_next().await {
+            closed.extend(end.ok());
+        }
+        closed.sort_by_key(|closed: &ClosedSession| closed.session.id);
         DrainReport { closed }
+    }
+
+    /// Closes them without waiting.
+    pub(super) fn close_in_background(&self, tenant: Option<u64>) {
+        let kill_at = Instant::now() + self.limits.close_input + self.limits.close_terminate;
+        for (_, session) in self.registry.take_all(tenant) {
+            session.close(kill_at);
+        }
     }
 }
 
@@ -203,10 +224,7 @@ async fn end(key: Key, session: Arc<Session>, kill_at: Instant) -> ClosedSession
 impl Drop for Shared {
     fn drop(&mut self) {
         self.reaping.abort();
-        let kill_at = Instant::now() + self.limits.close_input + self.limits.close_terminate;
-        for (_, session) in self.registry.take_all(None) {
-            session.close(kill_at);
-        }
+        self.close_in_background(None);
     }
 }
 

@@ -59,14 +59,21 @@ impl TenantBuilder {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
-        if !self.shared.claim(&self.name) {
-            return Err(Error::InvalidInput {
-                what: "the tenant",
-                reason: format!("there is a tenant `{}` already; close it first", self.name),
-            });
-        }
-        let inner =
-            Inner { shared: self.shared, name: self.name, catalog: self.catalog, guest, strikes: Strikes::default() };
+        let generation = self.shared.claim(&self.name).ok_or_else(|| Error::InvalidInput {
+            what: "the tenant",
+            reason: format!(
+                "there is a tenant `{}` already; its name is free when the last handle of it is dropped",
+                self.name
+            ),
+        })?;
+        let inner = Inner {
+            shared: self.shared,
+            name: self.name,
+            generation,
+            catalog: self.catalog,
+            guest,
+            strikes: Strikes::default(),
+        };
         Ok(Tenant { inner: Arc::new(inner) })
     }
 }
@@ -80,15 +87,18 @@ impl fmt::Debug for TenantBuilder {
     }
 }
 
-/// A customer of the platform. Cheap to clone.
+/// A customer of the platform. Cheap to clone. When the last handle, lease and call of it is dropped, its sessions
+/// are closed.
 #[derive(Clone)]
 pub struct Tenant {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+/// A tenant, as everything of it holds on to it: when the last handle, lease and call is gone, its sessions are closed.
+pub(super) struct Inner {
     shared: Arc<Shared>,
     name: TenantName,
+    generation: u64,
     catalog: Catalog,
     guest: Component,
     strikes: Strikes,
@@ -119,19 +129,24 @@ impl Tenant {
     /// Dropping the future gives the lease back. The session goes on opening, and is then idle.
     pub async fn lease(&self, user: impl Into<UserName>, server: impl Into<ServerName>) -> Result<Lease, Error> {
         let shared = &self.inner.shared;
-        let key = Key { tenant: self.inner.name.clone(), user: user.into(), server: server.into() };
+        let key = Key {
+            tenant: self.inner.name.clone(),
+            generation: self.inner.generation,
+            user: user.into(),
+            server: server.into(),
+        };
         let entry = self.inner.catalog.get(&key.server).ok_or_else(|| self.no_server(&key.server))?;
         let connector = self.connector(&key.server, entry)?;
         let session = shared
             .registry
             .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
         let info = session.session().ready().await?;
-        Ok(Lease::new(session, info, shared.clone()))
+        Ok(Lease::new(session, info, self.inner.clone()))
     }
 
     /// Closes all sessions of the tenant, politely, and by force when `deadline` has passed. Returns when nothing is left.
     pub async fn close(&self, deadline: Duration) -> DrainReport {
-        self.inner.shared.close(Some(&self.inner.name), deadline).await
+        self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
 
     fn connector(&self, name: &ServerName, server: &Server) -> Result<Arc<dyn Connector>, Error> {
@@ -162,7 +177,7 @@ impl Tenant {
             let mut limits = (*shared.limits).clone();
             limits.open = server.open_timeout.unwrap_or(limits.open);
             limits.call = server.call_timeout.unwrap_or(limits.call);
-            Arc::new(limits)
+            Arc::new(limits.clamped())
         } else {
             shared.limits.clone()
         };
@@ -201,6 +216,8 @@ impl Tenant {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // Its sessions are nobody's any more.
+        self.shared.close_in_background(Some(self.generation));
         self.shared.release(&self.name);
     }
 }

@@ -60,12 +60,12 @@ pub(crate) struct Failure {
     /// What to do about it.
     pub(crate) hint: Option<String>,
     /// More for programs, beside `code` and `message`.
-    details: Map<String, Value>,
+    details: Vec<(String, Value)>,
 }
 
 impl Failure {
     fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
-        Self { exit, code, message: message.into(), hint: None, details: Map::new() }
+        Self { exit, code, message: message.into(), hint: None, details: Vec::new() }
     }
 
     /// The command line cannot be followed.
@@ -112,7 +112,7 @@ impl Failure {
 
     /// Adds something for programs.
     pub(crate) fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(name.to_owned(), value.into());
+        self.details.push((name.to_owned(), value.into()));
         self
     }
 
@@ -192,7 +192,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::AtCapacity { .. }
         | Error::Busy { .. }
         | Error::TooLarge { .. }
-        | Error::ListTooLong { .. } => Exit::Refused,
+        | Error::BeyondLimit { .. } => Exit::Refused,
         // What is left lies with the server, the way to it, or the machine.
         _ => Exit::Server,
     }
@@ -259,6 +259,7 @@ mod tests {
     #[test]
     fn a_failure_as_json_has_code_message_and_what_else_is_known() {
         let error = Error::Unavailable {
+            may_have_run: MayHaveRun::No,
             server: "time".into(),
             reason: "it failed 5 times".into(),
             retry_after: Some(std::time::Duration::from_millis(1500)),

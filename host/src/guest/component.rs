@@ -28,6 +28,10 @@ const EMBEDDED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"
 /// Bytes of a component. The default guest has 0.2 MB; compiling takes time and memory in proportion.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Entries of a list, and bytes of a text, with which a guest describes itself.
+const MOST_NAMES: usize = 256;
+const LONGEST_NAME: usize = 256;
+
 /// Where a component comes from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -67,6 +71,7 @@ impl Component {
         .map_err(|error| refused(format!("compiling it failed: {error}")))??;
 
         let info = describe(&code).await.map_err(|fault| refused(format!("its trial run failed: {fault}")))?;
+        check_info(&info)?;
         Ok(Self { code, info: Arc::new(info) })
     }
 
@@ -107,6 +112,22 @@ impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Component").field("info", &self.info).field("digest", &self.digest()).finish()
     }
+}
+
+/// What a guest says of itself stands in logs, errors and tables, so it must be short and do nothing to a terminal.
+fn check_info(info: &GuestInfo) -> Result<(), Error> {
+    let lists = [&info.revisions, &info.restorable_formats, &info.headers, &info.extensions];
+    let texts = [&info.name, &info.version, &info.snapshot_format];
+    if lists.iter().any(|list| list.len() > MOST_NAMES) {
+        return Err(refused(format!("it describes itself with a list of more than {MOST_NAMES} entries")));
+    }
+    let plain = |text: &String| text.len() <= LONGEST_NAME && !text.chars().any(char::is_control);
+    if texts.into_iter().chain(lists.into_iter().flatten()).all(plain) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "it describes itself with a text that has control characters or more than {LONGEST_NAME} bytes"
+    )))
 }
 
 fn read(source: ComponentSource) -> Result<Vec<u8>, Error> {

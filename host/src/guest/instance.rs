@@ -3,6 +3,8 @@
 //! An instance is touched by one owner at a time and is consumed by its first fault. Its methods are bursts: they run until
 //! the guest returns, yield at ticks, and end the guest when it exceeds its budget.
 
+use std::sync::Arc;
+
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
 use super::{
@@ -10,7 +12,9 @@ use super::{
     bindings::Exports,
     boundary::{Effect, Event, GuestInfo, Outstanding},
     component::Code,
+    engine::GuestEngine,
     meter::{Exceeded, Meter, SliceClock},
+    ticker::BurstGuard,
 };
 use crate::Limits;
 
@@ -26,13 +30,14 @@ const TABLE_ENTRIES: usize = 100_000;
 /// Handles of resources. The boundary has none.
 const HANDLES: usize = 16;
 
-/// What a batch of effects may take beyond one largest frame: the effects themselves.
+/// What a batch of effects may take beyond one largest frame or result: the effects themselves.
 const EFFECTS: usize = 1024 * 1024;
 
 /// A running guest.
 pub struct Instance {
     store: Store<State>,
     exports: Exports,
+    engine: Arc<GuestEngine>,
 }
 
 /// What belongs to a `Store`: its bounds.
@@ -54,10 +59,11 @@ impl Instance {
     }
 
     pub(super) async fn instantiate(code: &Code, mut store: Store<State>) -> Result<Self, GuestFault> {
+        let _ticking = code.engine.ticker.burst();
         store.data_mut().begin();
         store.set_epoch_deadline(1);
         match code.linked.instantiate(&mut store).await {
-            Ok(exports) => Ok(Self { store, exports }),
+            Ok(exports) => Ok(Self { store, exports, engine: code.engine.clone() }),
             Err(error) => Err(fault(&store, &error)),
         }
     }
@@ -68,7 +74,7 @@ impl Instance {
     ///
     /// Returns how the guest failed; it must not be called again.
     pub async fn describe(&mut self) -> Result<GuestInfo, GuestFault> {
-        self.begin();
+        let _ticking = self.begin();
         self.exports.describe(&mut self.store).await.map_err(|error| fault(&self.store, &error))
     }
 
@@ -83,7 +89,7 @@ impl Instance {
     ///
     /// Dropping the future ends the guest's computation half-way: the instance must be dropped too.
     pub async fn handle(&mut self, now: u64, events: &[Event]) -> Result<Vec<Effect>, GuestFault> {
-        self.begin();
+        let _ticking = self.begin();
         self.exports.handle(&mut self.store, now, events).await.map_err(|error| fault(&self.store, &error))
     }
 
@@ -93,8 +99,13 @@ impl Instance {
     ///
     /// Returns how the guest failed; it must not be called again.
     pub async fn snapshot(&mut self) -> Result<Result<Vec<u8>, String>, GuestFault> {
-        self.begin();
-        self.exports.snapshot(&mut self.store).await.map_err(|error| fault(&self.store, &error))
+        let _ticking = self.begin();
+        let snapshot = self.exports.snapshot(&mut self.store).await.map_err(|error| fault(&self.store, &error))?;
+        let limit = self.engine.limits.snapshot;
+        Ok(snapshot.and_then(|snapshot| match snapshot.len() {
+            size if size > limit => Err(format!("it has {size} bytes; `Limits::snapshot` is {limit}")),
+            _ => Ok(snapshot),
+        }))
     }
 
     /// Continues from a snapshot of another guest, or says why it does not.
@@ -107,7 +118,7 @@ impl Instance {
         state: &[u8],
         outstanding: &Outstanding,
     ) -> Result<Result<Vec<Effect>, String>, GuestFault> {
-        self.begin();
+        let _ticking = self.begin();
         self.exports.restore(&mut self.store, state, outstanding).await.map_err(|error| fault(&self.store, &error))
     }
 
@@ -115,9 +126,11 @@ impl Instance {
         self.store.data().meter.clock()
     }
 
-    fn begin(&mut self) {
+    /// Begins a burst: while the guard lives, the epoch advances.
+    fn begin(&mut self) -> BurstGuard {
         self.store.data_mut().begin();
         self.store.set_epoch_deadline(1);
+        self.engine.ticker.burst()
     }
 }
 
@@ -127,7 +140,8 @@ pub(super) fn store(engine: &Engine, limits: &Limits) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     store.epoch_deadline_callback(|mut context| context.data_mut().meter.tick().map_err(wasmtime::Error::new));
-    store.set_hostcall_fuel(limits.frame.saturating_add(EFFECTS));
+    let largest = limits.frame.max(limits.gathered_result).max(limits.snapshot);
+    store.set_hostcall_fuel(largest.saturating_add(EFFECTS));
     store.set_max_component_handles(HANDLES);
     store
 }

@@ -101,7 +101,7 @@ impl Runner {
 
     /// Counts a budget that was used up against the component.
     fn judge<T>(&self, result: Result<T, GuestFault>) -> Result<T, GuestFault> {
-        if let Err(GuestFault::CpuTime(_) | GuestFault::WallClock(_)) = result {
+        if let Err(GuestFault::CpuTime(_)) = result {
             self.strikes.0.fetch_add(1, Relaxed);
         }
         result
@@ -112,7 +112,6 @@ impl Runner {
         clock: SliceClock,
         burst: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, GuestFault> {
-        let ticking = self.engine.ticker.burst();
         let mut burst: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(burst);
 
         if let Placement::Session = self.placement {
@@ -132,7 +131,6 @@ impl Runner {
                 burst.as_mut().poll(context)
             })
             .await;
-            drop(ticking);
             // Nobody may be waiting any more; then the guest is dropped here.
             let _ = sender.send((result, slices));
         };
@@ -147,7 +145,8 @@ impl Runner {
                 Ok(result)
             }
             Ok(Err(_)) => Err(GuestFault::Trap("the burst was dropped by the engine".to_owned())),
-            Err(_) => self.judge(Err(GuestFault::WallClock(limit))),
+            // Not a strike: it had no turn, which says nothing of the guest.
+            Err(_) => Err(GuestFault::WallClock(limit)),
         }
     }
 

@@ -28,6 +28,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) tenant: TenantName,
+    /// Which tenant of that name: one that is made anew does not get the sessions of the old.
+    pub(crate) generation: u64,
     pub(crate) user: UserName,
     pub(crate) server: ServerName,
 }
@@ -151,19 +153,19 @@ impl Registry {
         drop(closed);
     }
 
-    /// Takes all sessions, or those of one tenant, out of the table, leased or not, to be closed.
-    pub(crate) fn take_all(&self, tenant: Option<&TenantName>) -> Vec<(Key, Arc<Session>)> {
+    /// Takes all sessions, or those of one generation of a tenant, out of the table, leased or not, to be closed.
+    pub(crate) fn take_all(&self, tenant: Option<u64>) -> Vec<(Key, Arc<Session>)> {
+        let chosen = |key: &Key| tenant.is_none_or(|generation| key.generation == generation);
         let mut table = self.table();
         table.draining |= tenant.is_none();
-        let keys: Vec<Key> =
-            table.open.keys().filter(|key| tenant.is_none_or(|tenant| key.tenant == *tenant)).cloned().collect();
+        let keys: Vec<Key> = table.open.keys().filter(|key| chosen(key)).cloned().collect();
         for key in keys {
             if let Some(entry) = table.open.remove(&key) {
                 table.closing.insert(entry.session.id(), (key, entry.session));
             }
         }
         let closing = table.closing.values();
-        closing.filter(|(key, _)| tenant.is_none_or(|tenant| key.tenant == *tenant)).cloned().collect()
+        closing.filter(|(key, _)| chosen(key)).cloned().collect()
     }
 
     /// All sessions, those that are being closed included.

@@ -25,6 +25,9 @@ pub(crate) struct CallRequest {
     pub(crate) deadline: Option<Duration>,
 }
 
+/// How long a guest may take to complete a call whose caller has its outcome already.
+const COMPLETION: Duration = Duration::from_secs(10);
+
 struct OpenCall {
     params: Option<Bytes>,
     reply: ReplySender,
@@ -38,6 +41,8 @@ struct OpenCall {
     latest: Instant,
     /// Since when requests of the server hold its time, and how many do.
     paused: Option<(Instant, u32)>,
+    /// How much longer they may, in all.
+    patience: Duration,
 }
 
 #[derive(Default)]
@@ -46,10 +51,6 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
-    }
-
     pub(super) fn contains(&self, id: u64) -> bool {
         self.open.contains_key(&id)
     }
@@ -84,13 +85,15 @@ impl Calls {
             due,
             latest: now + total,
             paused: None,
+            patience: limits.server_request,
         };
         self.open.insert(id, call);
     }
 
-    pub(super) fn mark_sent(&mut self, id: u64) {
+    /// Bytes of the call may leave from now on.
+    pub(super) fn mark_sent(&mut self, id: u64, sent: bool) {
         if let Some(call) = self.open.get_mut(&id) {
-            call.sent = true;
+            call.sent = sent;
         }
     }
 
@@ -105,13 +108,19 @@ impl Calls {
         let Some(call) = self.open.get_mut(&id).filter(|call| !call.settled) else { return false };
         call.settled = true;
         deadlines.clear(call.due, Due::Call(id));
+        // From here on the guest has this long to complete it.
+        call.due = Instant::now() + COMPLETION;
+        deadlines.set(call.due, Due::Completion(id));
         call.reply.complete(outcome(call.may_have_run()));
         true
     }
 
     /// Closes a call: the guest has completed it.
-    pub(super) fn remove(&mut self, id: u64) {
-        self.open.remove(&id);
+    pub(super) fn remove(&mut self, id: u64, deadlines: &mut Deadlines) {
+        if let Some(call) = self.open.remove(&id) {
+            deadlines.clear(call.due, Due::Call(id));
+            deadlines.clear(call.due, Due::Completion(id));
+        }
     }
 
     /// Settles what is left.
@@ -119,7 +128,7 @@ impl Calls {
         let ids: Vec<u64> = self.open.keys().copied().collect();
         for id in ids {
             self.settle(id, deadlines, &outcome);
-            self.remove(id);
+            self.remove(id, deadlines);
         }
     }
 
@@ -137,36 +146,46 @@ impl Calls {
         }
     }
 
-    /// Stops the time of a call, or of all of them, while the server waits for an answer of the platform.
-    pub(super) fn pause(&mut self, id: Option<u64>, deadlines: &mut Deadlines) {
+    /// Stops the time of a call, or of all of them, while the server waits for an answer of the platform. Returns whose.
+    pub(super) fn pause(&mut self, id: Option<u64>, deadlines: &mut Deadlines) -> Vec<u64> {
         let now = Instant::now();
-        for (id, call) in self.chosen(id) {
+        let chosen = self.open.iter_mut().filter(|(other, call)| !call.settled && id.is_none_or(|id| id == **other));
+        let mut paused = Vec::new();
+        for (id, call) in chosen {
+            paused.push(*id);
             match &mut call.paused {
                 Some((_, holders)) => *holders += 1,
                 None => {
                     call.paused = Some((now, 1));
-                    deadlines.clear(call.due, Due::Call(id));
+                    // The time stands still, but not for ever: a server could ask without end.
+                    deadlines.clear(call.due, Due::Call(*id));
+                    let held = call.patience;
+                    call.due += held;
+                    call.latest += held;
+                    deadlines.set(call.due, Due::Call(*id));
                 }
             }
         }
+        paused
     }
 
-    /// Lets it run again, where nothing else holds it.
-    pub(super) fn resume(&mut self, id: Option<u64>, deadlines: &mut Deadlines) {
+    /// Lets the time of these calls run again, where nothing else holds it.
+    pub(super) fn resume(&mut self, ids: &[u64], deadlines: &mut Deadlines) {
         let now = Instant::now();
-        for (id, call) in self.chosen(id) {
+        for id in ids {
+            let Some(call) = self.open.get_mut(id).filter(|call| !call.settled) else { continue };
             match &mut call.paused {
                 Some((_, holders)) if *holders > 1 => *holders -= 1,
                 Some((since, _)) => {
-                    let held = now - *since;
-                    call.due += held;
-                    call.latest += held;
+                    // What was not used of the patience is taken back from the deadline, which it had moved.
+                    let left = call.patience.saturating_sub(now - *since);
+                    deadlines.clear(call.due, Due::Call(*id));
+                    call.due -= left;
+                    call.latest -= left;
+                    deadlines.set(call.due, Due::Call(*id));
+                    call.patience = left;
                     call.paused = None;
-                    if !call.settled {
-                        deadlines.set(call.due, Due::Call(id));
-                    }
                 }
-                // It came after the request.
                 None => {}
             }
         }
@@ -175,10 +194,6 @@ impl Calls {
     /// The time that a call had: without news, or in all where that was what ran out.
     pub(super) fn allowed(&self, id: u64) -> Duration {
         self.open.get(&id).map_or(Duration::ZERO, |call| if call.due < call.latest { call.allowed } else { call.total })
-    }
-
-    fn chosen(&mut self, id: Option<u64>) -> impl Iterator<Item = (u64, &mut OpenCall)> {
-        self.open.iter_mut().filter(move |(other, _)| id.is_none_or(|id| id == **other)).map(|(id, call)| (*id, call))
     }
 }
 

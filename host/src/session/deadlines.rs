@@ -14,6 +14,8 @@ pub(super) enum Due {
     Open,
     /// A call must be complete.
     Call(u64),
+    /// A call whose caller has its outcome must be completed by the guest.
+    Completion(u64),
     /// A timer of the guest.
     Timer(u64),
 }

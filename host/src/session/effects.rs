@@ -3,9 +3,10 @@
 //! A guest is not trusted: every id must be open, every range must lie within its bytes, and each effect must fit the
 //! session's transport and state. What does not is a guest fault, which ends the session and nothing else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::{
     SessionInfo,
@@ -29,6 +30,9 @@ use crate::{
 /// that lost its first by chance.
 const FRESH_PROCESSES: u32 = 2;
 
+/// The least time until a timer fires.
+const SOON: Duration = Duration::from_millis(1);
+
 /// Timers of a guest.
 const MOST_TIMERS: usize = 1024;
 
@@ -51,6 +55,11 @@ impl Owner {
             () = told_to_close(&mut self.close) => return Err(self.closing()),
         };
         let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
+        // Calls that the guest completes because the connection is of no use fail for the reason that it gives.
+        if let Some(Effect::Disconnected(cause)) = batch.effects.last() {
+            self.disconnected = Some(self.cause_of(cause.clone(), &batch.events)?);
+        }
+        self.copied = 0;
         let mut log_lines = 0;
         for effect in batch.effects {
             if let Effect::Log { level, message } = &effect {
@@ -65,8 +74,7 @@ impl Owner {
         if let Some(link) = &mut self.link {
             link.write_now().await;
         }
-        self.note_sent();
-        self.check_queue()
+        Ok(())
     }
 
     /// As many pending events as carry no more bytes than one largest frame; at least one.
@@ -105,15 +113,16 @@ impl Owner {
                 self.ask(id, Asked { call, method, params })
             }
             Effect::WithdrawServerRequest(id) => match self.requests.remove(id) {
-                Some(call) => {
-                    self.calls.resume(call, &mut self.deadlines);
+                Some(paused) => {
+                    self.calls.resume(&paused, &mut self.deadlines);
                     Ok(())
                 }
                 // Answered already; the answer is on its way to the guest.
-                None => Ok(()),
+                None if self.requests.was_asked(id) => Ok(()),
+                None => Err(self.fault(&format!("it withdrew request {id} of the server, which never was"))),
             },
             Effect::Ready { revision, peer } => self.ready(revision, &peer, events),
-            Effect::Disconnected(cause) => Err(self.disconnected(cause, events)?),
+            Effect::Disconnected(cause) => Err(self.cause_of(cause, events)?),
             Effect::SetTimer { id, at } => self.set_timer(id, at),
             Effect::CancelTimer(id) => {
                 if let Some(at) = self.timers.remove(&id) {
@@ -134,29 +143,28 @@ impl Owner {
             self.check_call(call)?;
         }
         let parts = parts(frame, events, &self.calls).map_err(|detail| self.fault(detail))?;
-        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let length = total(&parts);
         if length > self.spec.limits.frame + ENVELOPE {
             return Err(self.fault(&format!("it wrote a frame of {length} bytes")));
         }
         // The connection may have ended in the same batch; whoever waits for an answer hears of that.
         let Some(link) = &mut self.link else { return Ok(()) };
-        if link.queue(parts.iter().copied(), call) {
-            Ok(())
-        } else {
-            Err(self.fault("it wrote a frame that contains the delimiter of frames"))
-        }
-    }
-
-    fn check_queue(&self) -> Result<(), Error> {
-        let queued = self.link.as_ref().map_or(0, Link::queued);
         // New calls are not taken while the queue is full, so only replies of the guest can fill it further; a call of the
         // largest size that was taken just before is no fault.
+        let queued = link.queued();
         if queued > self.spec.limits.write_queue + self.spec.limits.frame + ENVELOPE {
             return Err(Error::Unavailable {
                 server: self.spec.server.clone(),
                 reason: format!("it does not read its input: {queued} bytes wait for it"),
                 retry_after: None,
+                may_have_run: MayHaveRun::No,
             });
+        }
+        if !link.queue(parts.iter().copied(), call) {
+            return Err(self.fault("it wrote a frame that contains the delimiter of frames"));
+        }
+        if let Some(call) = call {
+            self.calls.mark_sent(call, true);
         }
         Ok(())
     }
@@ -166,12 +174,22 @@ impl Owner {
         let outcome = match outcome {
             Outcome::Result(payload) => Ok(self.resolve(&payload, events)?),
             Outcome::Error(payload) => Err(Error::Server(ServerError::new(self.resolve(&payload, events)?))),
+            Outcome::Fault(fault) if fault.kind == FaultKind::Disconnected && self.disconnected.is_some() => {
+                Err(self.disconnected.clone().unwrap_or_else(|| self.error_of(fault)))
+            }
             Outcome::Fault(fault) => Err(self.error_of(fault)),
         };
+        let server = self.spec.server.clone();
         self.calls.settle(call, &mut self.deadlines, |may_have_run| {
-            outcome.map_err(|error| error.with_may_have_run(may_have_run))
+            outcome.map_err(|error| match (error, may_have_run) {
+                // Cases that say that nothing was sent, for a call that was.
+                (Error::InvalidInput { reason, .. } | Error::Unsupported { detail: reason }, MayHaveRun::Unknown) => {
+                    Error::Unavailable { server, reason, retry_after: None, may_have_run }
+                }
+                (error, may_have_run) => error.with_may_have_run(may_have_run),
+            })
         });
-        self.calls.remove(call);
+        self.call_closed(call);
         Ok(())
     }
 
@@ -179,14 +197,14 @@ impl Owner {
         if let Some(call) = asked.call {
             self.check_call(call)?;
         }
-        if self.requests.contains(id) {
-            return Err(self.fault(&format!("it used the id {id} of an open request of the server again")));
+        if self.requests.was_asked(id) {
+            return Err(self.fault(&format!("it used the id {id} of a request of the server again")));
         }
         if self.requests.len() >= self.spec.limits.server_requests as usize {
             return Err(self.fault("it passed on more requests of the server than may be open"));
         }
-        self.calls.pause(asked.call, &mut self.deadlines);
-        self.requests.ask(id, asked, &self.spec.limits);
+        let paused = self.calls.pause(asked.call, &mut self.deadlines);
+        self.requests.ask(id, asked, paused, &self.spec.limits);
         Ok(())
     }
 
@@ -194,8 +212,11 @@ impl Owner {
         if self.is_ready {
             return Err(self.fault("it said twice that it is ready"));
         }
+        if self.link.is_none() {
+            return Err(self.fault("it said that it is ready without a connection"));
+        }
         self.is_ready = true;
-        self.deadlines.clear(self.began + self.spec.limits.open, Due::Open);
+        self.deadlines.clear(self.open_by, Due::Open);
         let info = Arc::new(SessionInfo {
             revision,
             peer: self.resolve(peer, events)?,
@@ -209,7 +230,7 @@ impl Owner {
         Ok(())
     }
 
-    fn disconnected(&self, cause: DisconnectCause, events: &[Event]) -> Result<Error, Error> {
+    fn cause_of(&mut self, cause: DisconnectCause, events: &[Event]) -> Result<Error, Error> {
         Ok(match cause {
             DisconnectCause::Refused(payload) => Error::Server(ServerError::new(self.resolve(&payload, events)?)),
             DisconnectCause::Fault(fault) => self.error_of(fault),
@@ -223,8 +244,10 @@ impl Owner {
         if self.timers.len() >= MOST_TIMERS {
             return Err(self.fault(&format!("it set more than {MOST_TIMERS} timers")));
         }
-        // A time too far away to be said is never.
-        if let Some(at) = self.began.checked_add(std::time::Duration::from_nanos(at)) {
+        // A time too far away to be said is never. One that has passed is soon: a guest that sets a timer whenever one fires
+        // must not keep its thread for itself.
+        if let Some(at) = self.began.checked_add(Duration::from_nanos(at)) {
+            let at = at.max(Instant::now() + SOON);
             self.timers.insert(id, at);
             self.deadlines.set(at, Due::Timer(id));
         }
@@ -235,8 +258,9 @@ impl Owner {
         if self.incarnation > FRESH_PROCESSES {
             return Err(self.fault(&format!("it asked for more than {FRESH_PROCESSES} fresh processes")));
         }
-        // Dropping what is left of the old one closes it, beside the new one.
-        drop(self.link.take().map(Link::close));
+        // The old one ends beside the new one; what it said last is nobody's business any more.
+        self.ending.extend(self.link.take().map(Link::close));
+        self.pending.retain(|event| !matches!(event, Event::Frame(_) | Event::Exited(_)));
         self.connect();
         Ok(())
     }
@@ -248,39 +272,49 @@ impl Owner {
         Err(self.fault(&format!("it named call {call}, which is not open")))
     }
 
-    fn resolve(&self, payload: &Payload, events: &[Event]) -> Result<Bytes, Error> {
-        // One range of one event is shared, not copied.
+    fn resolve(&mut self, payload: &Payload, events: &[Event]) -> Result<Bytes, Error> {
+        // One range of one event is shared, not copied, unless most of what it would keep alive is something else.
         if let [Segment::Event { index, offset, length }] = payload.as_slice() {
-            let shared = events.get(*index as usize).and_then(Event::shared);
-            let range = *offset as usize..(*offset as usize).saturating_add(*length as usize);
-            return match shared {
-                Some(bytes) if range.end <= bytes.len() => Ok(bytes.slice(range)),
-                _ if *length == 0 && (*index as usize) < events.len() => Ok(Bytes::new()),
-                _ => Err(self.fault("it named a range outside of its event")),
-            };
+            let event = events.get(*index as usize);
+            let found = event.and_then(|event| Some((event, range(event.bytes(), *offset, *length)?)));
+            let (event, bytes) = found.ok_or_else(|| self.fault("it named a range outside of its event"))?;
+            return Ok(match event.shared() {
+                Some(shared) if bytes.len() >= shared.len() / 4 => shared.slice_ref(bytes),
+                _ => Bytes::copy_from_slice(bytes),
+            });
         }
         let parts = parts(payload, events, &self.calls).map_err(|detail| self.fault(detail))?;
-        let mut bytes = BytesMut::with_capacity(parts.iter().map(|part| part.len()).sum());
+        let length = total(&parts);
+        // Ranges cost the guest nothing, so a payload could name the same bytes over and over, and a batch have many of them.
+        self.copied = self.copied.saturating_add(length);
+        if self.copied > self.largest_payload() {
+            return Err(self.fault("its payloads are larger than a frame, or a gathered result"));
+        }
+        let mut bytes = BytesMut::with_capacity(length);
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         Ok(bytes.freeze())
+    }
+
+    fn largest_payload(&self) -> usize {
+        self.spec.limits.frame.max(self.spec.limits.gathered_result).saturating_add(ENVELOPE)
     }
 
     fn error_of(&self, fault: Fault) -> Error {
         let server = self.spec.server.clone();
         let may_have_run = MayHaveRun::No;
-        let message = clip(&fault.message).to_owned();
+        let message = plain(&fault.message);
         match fault.kind {
             FaultKind::Cancelled => Error::Cancelled { may_have_run },
             FaultKind::Disconnected => self.exited(self.exit.clone().unwrap_or_default()),
             FaultKind::Invalid => Error::InvalidInput { what: "the call", reason: message },
             FaultKind::ProtocolViolation => Error::Protocol { server, detail: message, may_have_run },
-            FaultKind::TooLarge => Error::ListTooLong { server, detail: message, may_have_run },
+            FaultKind::TooLarge => Error::BeyondLimit { server, detail: message, may_have_run },
             FaultKind::Unsupported => Error::Unsupported { detail: message },
-            FaultKind::Other => Error::Unavailable { server, reason: message, retry_after: None },
+            FaultKind::Other => Error::Unavailable { server, reason: message, retry_after: None, may_have_run },
         }
     }
 
-    fn fault(&self, detail: &str) -> Error {
+    pub(super) fn fault(&self, detail: &str) -> Error {
         guest_fault(&self.spec, &GuestFault::Boundary(detail.to_owned()))
     }
 }
@@ -303,6 +337,11 @@ fn parts<'a>(payload: &'a Payload, events: &'a [Event], calls: &'a Calls) -> Res
         .collect()
 }
 
+/// The bytes of parts in all. Saturating, because the same bytes may be named any number of times.
+fn total(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |total, part| total.saturating_add(part.len()))
+}
+
 fn range(bytes: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
     let start = offset as usize;
     bytes.get(start..start.checked_add(length as usize)?)
@@ -321,7 +360,7 @@ pub(super) fn queue_writes(batch: &Batch, link: &mut Link) {
 }
 
 fn log(level: LogLevel, message: &str) {
-    let message = clip(message);
+    let message = plain(message);
     match level {
         LogLevel::Trace => tracing::trace!(target: "innkeeper::guest", "{message}"),
         LogLevel::Debug => tracing::debug!(target: "innkeeper::guest", "{message}"),
@@ -331,6 +370,8 @@ fn log(level: LogLevel, message: &str) {
     }
 }
 
-fn clip(message: &str) -> &str {
-    message.get(..message.floor_char_boundary(LOG_LINE)).unwrap_or(message)
+/// A text of a guest for people: short, and doing nothing to a terminal.
+fn plain(text: &str) -> String {
+    let text = text.get(..text.floor_char_boundary(LOG_LINE)).unwrap_or(text);
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -3,23 +3,31 @@
 //! Everything that is there is gathered before the guest is called, up to the size of one largest frame: one call into the
 //! guest costs more than one event.
 
-use tokio::{sync::watch, time::Instant};
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use super::{
     deadlines::Due,
-    handle::{Control, Incoming},
+    handle::{Control, Incoming, Said},
     link::{Link, News},
-    owner::Owner,
+    owner::{Owner, Waiting},
 };
 use crate::{
     Error, MayHaveRun, Phase,
     error::ServerExit,
-    guest::boundary::{Call, Event, ExitStatus},
+    guest::boundary::{Answer, Call, Event, ExitStatus},
     transport::{BoxFuture, Connection},
 };
 
 /// Events of a batch. Bounds the time between two looks at the outside.
 const MOST_EVENTS: usize = 256;
+
+/// How long after the end of its output a process may take to end by itself.
+const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(250);
 
 /// Something that the owner waited for.
 enum Heard {
@@ -33,13 +41,19 @@ enum Heard {
 
 impl Owner {
     /// Waits until there is at least one event, and gathers what else is there.
+    ///
+    /// What must not wait is looked at each time: a server that always has something to say must not switch off deadlines.
     pub(super) async fn gather(&mut self) -> Result<(), Error> {
-        // A session whose server always has something to say must not keep its thread for itself.
+        // Nor must its session keep the thread for itself.
         tokio::task::consume_budget().await;
         loop {
-            self.gather_frames()?;
+            if self.close.borrow().is_some() {
+                return Err(self.closing());
+            }
+            self.take_due()?;
             self.gather_orders();
             self.gather_calls();
+            self.gather_frames()?;
             if !self.pending.is_empty() {
                 return Ok(());
             }
@@ -48,17 +62,19 @@ impl Owner {
     }
 
     async fn hear(&mut self) -> Result<(), Error> {
-        let accepting = self.accepts_calls();
         let Self { close, orders, link, connecting, calls_in, deadlines, .. } = self;
         let heard = tokio::select! {
             biased;
             () = told_to_close(close) => Heard::Close,
+            () = deadlines.wait() => Heard::Due,
             Some(order) = orders.recv() => Heard::Order(order),
             news = news(link) => Heard::News(news),
             connection = connected(connecting) => Heard::Connected(connection),
-            call = calls_in.recv(), if accepting => Heard::Call(call),
-            () = deadlines.wait() => Heard::Due,
+            call = calls_in.recv() => Heard::Call(call),
         };
+        if let Heard::Connected(_) = heard {
+            self.connecting = None;
+        }
         match heard {
             Heard::Close => return Err(self.closing()),
             Heard::Order(order) => self.take_order(order),
@@ -66,28 +82,18 @@ impl Owner {
             // The last handle is gone.
             Heard::Call(None) => return Err(self.closing()),
             Heard::Connected(Ok(connection)) => {
-                self.connecting = None;
                 self.link = Some(Link::new(connection, self.spec.limits.frame));
                 self.push(Event::Started(self.incarnation));
             }
             Heard::Connected(Err(reason)) => {
                 return Err(Error::Start { server: self.spec.server.clone(), reason });
             }
-            Heard::News(News::Read | News::Wrote) => self.note_sent(),
+            Heard::News(News::Read | News::Wrote) => {}
             Heard::News(News::End) => self.connection_ended(None).await?,
             Heard::News(News::Ended(status)) => self.connection_ended(Some(status)).await?,
-            Heard::Due => self.take_due()?,
+            Heard::Due => {}
         }
         Ok(())
-    }
-
-    /// Notes of which calls bytes have left.
-    pub(super) fn note_sent(&mut self) {
-        if let Some(link) = &mut self.link {
-            while let Some(call) = link.take_sent() {
-                self.calls.mark_sent(call);
-            }
-        }
     }
 
     fn has_room(&self) -> bool {
@@ -95,7 +101,7 @@ impl Owner {
     }
 
     fn accepts_calls(&self) -> bool {
-        self.calls.len() < self.spec.limits.calls_in_flight
+        self.in_flight < self.spec.limits.calls_in_flight
             && self.link.as_ref().is_none_or(|link| link.queued() < self.spec.limits.write_queue)
     }
 
@@ -126,29 +132,35 @@ impl Owner {
     }
 
     fn gather_calls(&mut self) {
-        while self.has_room() && self.accepts_calls() {
-            let Ok(incoming) = self.calls_in.try_recv() else { break };
+        while let Ok(incoming) = self.calls_in.try_recv() {
             self.take_incoming(incoming);
+        }
+        while self.has_room() && self.accepts_calls() {
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            if let Event::Call(_) = waiting.event {
+                self.in_flight += 1;
+            }
+            self.push(waiting.event);
         }
     }
 
-    fn take_incoming(&mut self, incoming: Incoming) {
-        let (id, request, reply) = match incoming {
-            Incoming::Call { id, request, reply } => (id, request, reply),
-            Incoming::Notify { method, params } => return self.push(Event::Notify { method, params }),
+    fn take_incoming(&mut self, Incoming { said, place }: Incoming) {
+        let event = match said {
+            // Cancelled on its way: nobody needs to hear of it.
+            Said::Call { reply, .. } if reply.is_abandoned() => return,
+            Said::Call { id, request, reply } => {
+                self.calls.add(id, &request, reply, &self.spec.limits, &mut self.deadlines);
+                Event::Call(Call {
+                    id,
+                    method: request.method,
+                    params: request.params,
+                    progress: request.progress,
+                    all_pages: request.all_pages,
+                })
+            }
+            Said::Notify { method, params } => Event::Notify { method, params },
         };
-        // Cancelled while it waited: nobody needs to hear of it.
-        if reply.is_abandoned() {
-            return;
-        }
-        self.calls.add(id, &request, reply, &self.spec.limits, &mut self.deadlines);
-        self.push(Event::Call(Call {
-            id,
-            method: request.method,
-            params: request.params,
-            progress: request.progress,
-            all_pages: request.all_pages,
-        }));
+        self.waiting.push_back(Waiting { event, _place: place });
     }
 
     fn take_order(&mut self, order: Control) {
@@ -158,27 +170,57 @@ impl Owner {
             }
             Control::Answer { id, answer } => {
                 // It may have been withdrawn meanwhile.
-                if let Some(call) = self.requests.remove(id) {
-                    self.calls.resume(call, &mut self.deadlines);
-                    self.push(Event::ServerResponse { id, answer });
+                if let Some(paused) = self.requests.remove(id) {
+                    self.calls.resume(&paused, &mut self.deadlines);
+                    self.push(self.bounded(id, answer));
                 }
             }
         }
     }
 
-    /// Settles a call with an error and has the guest cancel it.
+    /// An answer of the platform that no frame could hold is none.
+    fn bounded(&self, id: u64, answer: Answer) -> Event {
+        let limit = self.spec.limits.frame;
+        match &answer {
+            Answer::Result(bytes) | Answer::Error(bytes) if bytes.len() > limit => {
+                tracing::warn!(bytes = bytes.len(), limit, "an answer to the server is larger than a frame; refusing");
+                Event::ServerResponse { id, answer: Answer::Refused }
+            }
+            _ => Event::ServerResponse { id, answer },
+        }
+    }
+
+    /// Settles a call with an error, and has the guest cancel it, if it was told of it.
     fn cancel(&mut self, id: u64, error: impl FnOnce(MayHaveRun) -> Error) {
-        if self.calls.settle(id, &mut self.deadlines, |may_have_run| Err(error(may_have_run))) {
+        if !self.calls.settle(id, &mut self.deadlines, |may_have_run| Err(error(may_have_run))) {
+            return;
+        }
+        let is_it = |event: &Event| matches!(event, Event::Call(call) if call.id == id);
+        if let Some(place) = self.waiting.iter().position(|waiting| is_it(&waiting.event)) {
+            self.waiting.remove(place);
+            self.calls.remove(id, &mut self.deadlines);
+        } else if let Some(place) = self.pending.iter().position(is_it) {
+            self.pending.remove(place);
+            self.call_closed(id);
+        } else {
             self.push(Event::CancelCall(id));
         }
+    }
+
+    /// A call that the guest was told of, or nearly, is closed.
+    pub(super) fn call_closed(&mut self, id: u64) {
+        self.calls.remove(id, &mut self.deadlines);
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     fn take_due(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         while let Some(due) = self.deadlines.take_due(now) {
             match due {
-                Due::Open if self.is_ready => {}
                 Due::Open => return Err(self.timed_out_opening()),
+                Due::Completion(id) => {
+                    return Err(self.fault(&format!("it did not complete call {id} after its end")));
+                }
                 Due::Call(id) => {
                     let (server, after) = (self.spec.server.clone(), self.calls.allowed(id));
                     self.cancel(id, |may_have_run| Error::Timeout { phase: Phase::Call, server, after, may_have_run });
@@ -205,21 +247,17 @@ impl Owner {
             let Some(again) = self.link.take() else { return Ok(()) };
             link = again;
         }
-        let lines = link.last_lines();
-        let process = link.process();
+        let unsent = link.cut_queue();
+        unsent.into_iter().for_each(|call| self.calls.mark_sent(call, false));
         let mut closing = link.close();
         let status = match status {
             Some(status) => status,
-            // The end of its output usually comes a moment before the end of the process. One that lives on is ended.
-            None if process.is_some() => {
-                let limits = &self.spec.limits;
-                let patience = limits.close_input + limits.close_terminate + limits.close_terminate;
-                tokio::time::timeout(patience, &mut closing.ended).await.unwrap_or_default()
-            }
-            None => ExitStatus::default(),
+            // The end of its output usually comes a moment before the end of the process. One that lives on is ended, and its
+            // status is not waited for.
+            None => timeout(EXIT_AFTER_OUTPUT, closing.ended()).await.unwrap_or_default(),
         };
-        let stderr = if closing.peer.last_lines().is_empty() { lines } else { closing.peer.last_lines() };
-        self.exit = Some(ServerExit { code: status.code, signal: status.signal, stderr });
+        self.exit = Some(ServerExit { code: status.code, signal: status.signal, stderr: closing.last_lines() });
+        self.ending.push(closing);
         self.push(Event::Exited(status));
         Ok(())
     }

@@ -8,7 +8,8 @@ use std::sync::{
 use bytes::Bytes;
 use tokio::{
     sync::{
-        mpsc::{self, UnboundedSender, error::TrySendError},
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, UnboundedSender},
         watch,
     },
     time::Instant,
@@ -71,7 +72,9 @@ pub(crate) struct Session {
     id: SessionId,
     server: ServerName,
     limits: Arc<Limits>,
-    calls: mpsc::Sender<Incoming>,
+    calls: UnboundedSender<Incoming>,
+    /// How many more calls may wait.
+    places: Arc<Semaphore>,
     control: UnboundedSender<Control>,
     closing: watch::Sender<Option<Instant>>,
     state: watch::Receiver<State>,
@@ -79,7 +82,13 @@ pub(crate) struct Session {
 }
 
 /// What the platform says to the server, on its way to the owner, in order.
-pub(super) enum Incoming {
+pub(super) struct Incoming {
+    pub(super) said: Said,
+    /// Its place in the mailbox, which bounds the channel and what the owner has taken from it and not given to the guest.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+pub(super) enum Said {
     Call { id: u64, request: CallRequest, reply: ReplySender },
     Notify { method: String, params: Option<Bytes> },
 }
@@ -114,7 +123,8 @@ impl Cancel {
 impl Session {
     /// Begins to open a session, on the given tokio runtime.
     pub(crate) fn open(spec: SessionSpec, runtime: &tokio::runtime::Handle) -> Arc<Self> {
-        let (calls, incoming) = mpsc::channel(spec.limits.mailbox.max(1));
+        let (calls, incoming) = mpsc::unbounded_channel();
+        let places = Arc::new(Semaphore::new(spec.limits.mailbox.max(1)));
         let (control, orders) = mpsc::unbounded_channel();
         let (closing, close) = watch::channel(None);
         let (state_sender, state) = watch::channel(State::Opening);
@@ -123,6 +133,7 @@ impl Session {
             server: spec.server.clone(),
             limits: spec.limits.clone(),
             calls,
+            places,
             control: control.clone(),
             closing,
             state,
@@ -164,15 +175,10 @@ impl Session {
         let backlog = if request.progress { self.limits.progress_backlog } else { 0 };
         let size = request.params.as_ref().map_or(0, Bytes::len);
         let reply = if size > self.limits.frame {
-            Reply::ready(Err(Error::TooLarge {
-                what: format!("the input of `{}`", request.method),
-                limit: self.limits.frame,
-                setting: "frame",
-                may_have_run: MayHaveRun::No,
-            }))
+            Reply::ready(Err(self.too_large(&request.method)))
         } else {
             let (sender, reply) = reply(backlog);
-            match self.send(Incoming::Call { id, request, reply: sender }) {
+            match self.send(Said::Call { id, request, reply: sender }) {
                 Ok(()) => reply,
                 Err(error) => Reply::ready(Err(error)),
             }
@@ -182,14 +188,28 @@ impl Session {
 
     /// Takes a notice. It waits in the mailbox like a call, and in order with them.
     pub(crate) fn notify(&self, method: String, params: Option<Bytes>) -> Result<(), Error> {
-        self.send(Incoming::Notify { method, params })
+        if params.as_ref().map_or(0, Bytes::len) > self.limits.frame {
+            return Err(self.too_large(&method));
+        }
+        self.send(Said::Notify { method, params })
     }
 
-    fn send(&self, incoming: Incoming) -> Result<(), Error> {
-        self.calls.try_send(incoming).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy { server: self.server.clone(), limit: self.limits.mailbox },
-            TrySendError::Closed(_) => self.gone(),
-        })
+    fn send(&self, said: Said) -> Result<(), Error> {
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::Busy { server: self.server.clone(), limit: self.limits.mailbox })?;
+        self.calls.send(Incoming { said, place }).map_err(|_| self.gone())
+    }
+
+    fn too_large(&self, method: &str) -> Error {
+        Error::TooLarge {
+            what: format!("the input of `{method}`"),
+            limit: self.limits.frame,
+            setting: "frame",
+            may_have_run: MayHaveRun::No,
+        }
     }
 
     /// Closes the session: politely, and by force at `kill_at`. The earliest time counts.

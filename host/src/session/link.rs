@@ -3,12 +3,20 @@
 //! Reading never waits for writing: a server that does not read its input may be blocked on its output. What cannot be
 //! written at once waits here, and the owner sees how much it is.
 
-use std::{collections::VecDeque, io, task::Poll};
+use std::{
+    collections::VecDeque,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::transport::{BoxFuture, Connection, ExitStatus, FrameReader, FrameTooLarge, Framing, Peer};
+
+/// Capacity of an empty queue that is kept for the next frames: one pipe. An idle session must not keep its largest.
+const KEPT_CAPACITY: usize = 64 * 1024;
 
 pub(super) struct Link {
     reader: Box<dyn AsyncRead + Send + Unpin>,
@@ -18,9 +26,11 @@ pub(super) struct Link {
     queue: BytesMut,
     /// Bytes that were ever written.
     written: u64,
-    /// Where the first frame of each call begins, as a number of bytes ever queued.
-    unsent: VecDeque<(u64, u64)>,
-    ended: BoxFuture<'static, ExitStatus>,
+    /// Where each frame of the queue begins, as a number of bytes ever queued, and the call that it is for.
+    frames_out: VecDeque<(u64, Option<u64>)>,
+    /// Whether the writer was given bytes that it has not passed on yet.
+    unflushed: bool,
+    ended: Option<BoxFuture<'static, ExitStatus>>,
     peer: Box<dyn Peer>,
 }
 
@@ -28,11 +38,11 @@ pub(super) struct Link {
 pub(super) enum News {
     /// More was read.
     Read,
-    /// The server closed its output, or reading failed.
+    /// The server closed its output or its input, or reading or writing failed.
     End,
     /// The peer ended.
     Ended(ExitStatus),
-    /// Something was written, or writing failed for good.
+    /// Everything was written.
     Wrote,
 }
 
@@ -46,7 +56,8 @@ impl Link {
             writer: connection.writer,
             queue: BytesMut::new(),
             written: 0,
-            unsent: VecDeque::new(),
+            frames_out: VecDeque::new(),
+            unflushed: false,
             ended,
             peer: connection.peer,
         }
@@ -54,10 +65,6 @@ impl Link {
 
     pub(super) fn process(&self) -> Option<u32> {
         self.peer.process()
-    }
-
-    pub(super) fn last_lines(&self) -> Vec<String> {
-        self.peer.last_lines()
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameTooLarge> {
@@ -73,46 +80,89 @@ impl Link {
     pub(super) fn queue<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]> + Clone, call: Option<u64>) -> bool {
         let start = self.written + self.queue.len() as u64;
         let queued = self.framing.append(parts, &mut self.queue);
-        if let Some(call) = call.filter(|_| queued) {
-            self.unsent.push_back((start, call));
+        self.unflushed |= queued;
+        if queued {
+            self.forget_begun();
+            self.frames_out.push_back((start, call));
         }
         queued
     }
 
-    /// Calls of which bytes have left since the last time.
-    pub(super) fn take_sent(&mut self) -> Option<u64> {
-        let (_, call) = self.unsent.pop_front_if(|(start, _)| *start < self.written)?;
-        Some(call)
+    /// Drops the frames of which no byte has left, and returns the calls that they were for.
+    pub(super) fn cut_queue(&mut self) -> Vec<u64> {
+        self.forget_begun();
+        if let Some((start, _)) = self.frames_out.front() {
+            self.queue.truncate(usize::try_from(start - self.written).unwrap_or(usize::MAX));
+        }
+        self.frames_out.drain(..).filter_map(|(_, call)| call).collect()
     }
 
-    /// Writes what can be written at once. What fails is dropped: the end of the connection is seen by reading.
+    fn forget_begun(&mut self) {
+        while self.frames_out.pop_front_if(|(start, _)| *start < self.written).is_some() {}
+    }
+
+    /// Writes what can be written at once.
     pub(super) async fn write_now(&mut self) {
         std::future::poll_fn(|context| {
-            let _ = poll_write(&mut *self.writer, &mut self.queue, &mut self.written, context);
+            let _ = self.poll_write(context);
             Poll::Ready(())
         })
         .await;
     }
 
-    /// Writes all of it.
+    /// Writes all of it, or as much as the server takes.
     pub(super) async fn write_all(&mut self) {
-        std::future::poll_fn(|context| poll_write(&mut *self.writer, &mut self.queue, &mut self.written, context))
-            .await;
+        let _ = std::future::poll_fn(|context| self.poll_write(context)).await;
     }
 
     /// Waits for news. Cancellation safe.
     pub(super) async fn news(&mut self) -> News {
-        let Self { reader, frames, writer, queue, written, ended, .. } = self;
-        let writing = !queue.is_empty();
-        tokio::select! {
-            biased;
-            read = reader.read_buf(frames.buffer()) => match read {
-                Ok(1..) => News::Read,
-                Ok(0) | Err(_) => News::End,
-            },
-            status = ended => News::Ended(status),
-            () = std::future::poll_fn(|context| poll_write(&mut **writer, queue, written, context)), if writing => News::Wrote,
+        std::future::poll_fn(|context| self.poll_news(context)).await
+    }
+
+    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<News> {
+        {
+            let mut read = pin!(self.reader.read_buf(self.frames.buffer()));
+            match read.as_mut().poll(context) {
+                Poll::Ready(Ok(1..)) => return Poll::Ready(News::Read),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(News::End),
+                Poll::Pending => {}
+            }
         }
+        if let Some(ended) = &mut self.ended
+            && let Poll::Ready(status) = ended.as_mut().poll(context)
+        {
+            self.ended = None;
+            return Poll::Ready(News::Ended(status));
+        }
+        if self.unflushed {
+            return match self.poll_write(context) {
+                Poll::Ready(Ok(())) => Poll::Ready(News::Wrote),
+                Poll::Ready(Err(_)) => Poll::Ready(News::End),
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        Poll::Pending
+    }
+
+    /// Ready when everything was written and passed on.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.queue.is_empty() {
+            match ready!(Pin::new(&mut self.writer).poll_write(context, &self.queue)) {
+                Ok(count @ 1..) => {
+                    self.queue.advance(count);
+                    self.written += count as u64;
+                }
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        if self.queue.capacity() > KEPT_CAPACITY {
+            self.queue = BytesMut::new();
+        }
+        ready!(Pin::new(&mut self.writer).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Reads what is left once the peer has ended, without waiting for more. False: that was all.
@@ -120,7 +170,7 @@ impl Link {
         let reader = &mut self.reader;
         let buffer = self.frames.buffer();
         std::future::poll_fn(|context| {
-            let mut read = std::pin::pin!(reader.read_buf(buffer));
+            let mut read = pin!(reader.read_buf(buffer));
             Poll::Ready(matches!(read.as_mut().poll(context), Poll::Ready(Ok(1..))))
         })
         .await
@@ -136,36 +186,32 @@ impl Link {
 
 /// A peer that was asked to end.
 pub(super) struct Closing {
-    pub(super) ended: BoxFuture<'static, ExitStatus>,
-    pub(super) peer: Box<dyn Peer>,
+    ended: Option<BoxFuture<'static, ExitStatus>>,
+    peer: Box<dyn Peer>,
 }
 
-/// Ready when the queue is empty. A failed write empties it.
-fn poll_write(
-    writer: &mut (dyn AsyncWrite + Send + Unpin),
-    queue: &mut BytesMut,
-    written: &mut u64,
-    context: &mut std::task::Context<'_>,
-) -> Poll<()> {
-    while !queue.is_empty() {
-        match std::pin::Pin::new(&mut *writer).poll_write(context, queue) {
-            Poll::Ready(Ok(count @ 1..)) => {
-                queue.advance(count);
-                *written += count as u64;
+impl Closing {
+    /// Waits for its end; not at all for a peer that has no life of its own, or has ended. Cancellation safe.
+    pub(super) async fn ended(&mut self) -> ExitStatus {
+        match &mut self.ended {
+            Some(ended) => {
+                let status = ended.await;
+                self.ended = None;
+                status
             }
-            Poll::Ready(Ok(0)) => queue.clear(),
-            Poll::Ready(Err(error)) => {
-                if error.kind() != io::ErrorKind::BrokenPipe {
-                    tracing::debug!(%error, "writing to the server failed");
-                }
-                queue.clear();
-            }
-            Poll::Pending => return Poll::Pending,
+            None => ExitStatus::default(),
         }
     }
-    // A buffered writer keeps what it was given until it is flushed.
-    match std::pin::Pin::new(writer).poll_flush(context) {
-        Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => Poll::Pending,
+
+    pub(super) fn kill(&self) {
+        self.peer.kill();
+    }
+
+    pub(super) fn process(&self) -> Option<u32> {
+        self.peer.process()
+    }
+
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        self.peer.last_lines()
     }
 }

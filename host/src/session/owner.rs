@@ -5,23 +5,25 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
     sync::{
-        mpsc::{Receiver, UnboundedReceiver, UnboundedSender},
+        OwnedSemaphorePermit,
+        mpsc::{UnboundedReceiver, UnboundedSender},
         watch,
     },
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tracing::Instrument;
 
 use super::{
     calls::Calls,
     deadlines::{Deadlines, Due},
-    handle::{Control, Incoming, SessionSpec, State},
-    link::Link,
+    handle::{Control, Incoming, Observer, Said, SessionSpec, State},
+    link::{Closing, Link},
     server_requests::ServerRequests,
 };
 use crate::{
@@ -31,25 +33,41 @@ use crate::{
         GuestFault, Runner,
         boundary::{Event, Settings, TransportKind},
     },
+    names::SessionId,
     transport::{BoxFuture, ConnectContext, Connection},
 };
 
-/// How long the last words of a guest may take to be written.
+/// How long the last words of a guest may take to be found, and to be written.
+const LAST_BURST: Duration = Duration::from_millis(500);
 const LAST_FRAMES: Duration = Duration::from_millis(100);
+
+/// How long to wait for a connection that was being made when the session ended, in order to close it.
+const CONNECTING: Duration = Duration::from_secs(2);
+
+/// How long a process may take to be gone after `SIGKILL`.
+const AFTER_KILL: Duration = Duration::from_secs(5);
 
 /// The owner's ends of its channels.
 pub(super) struct Inbox {
-    pub(super) calls: Receiver<Incoming>,
+    pub(super) calls: UnboundedReceiver<Incoming>,
     pub(super) orders: UnboundedReceiver<Control>,
     /// When the session is to be ended by force; set once it is to be closed.
     pub(super) close: watch::Receiver<Option<Instant>>,
     pub(super) control: UnboundedSender<Control>,
 }
 
+/// Something that the platform said, and that the guest has not been told yet.
+pub(super) struct Waiting {
+    pub(super) event: Event,
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
 pub(super) struct Owner {
     pub(super) spec: SessionSpec,
     pub(super) state: watch::Sender<State>,
-    pub(super) calls_in: Receiver<Incoming>,
+    pub(super) calls_in: UnboundedReceiver<Incoming>,
+    /// What was taken from the mailbox and waits for room; deadlines of calls run.
+    pub(super) waiting: VecDeque<Waiting>,
     pub(super) orders: UnboundedReceiver<Control>,
     pub(super) close: watch::Receiver<Option<Instant>>,
     pub(super) runner: Runner,
@@ -59,16 +77,26 @@ pub(super) struct Owner {
     pub(super) incarnation: u32,
     /// How the last connection ended, once it has.
     pub(super) exit: Option<ServerExit>,
+    /// Why the guest gave the connection up, while the calls that it completes for that are settled.
+    pub(super) disconnected: Option<Error>,
+    /// Connections that were given up and whose peers have not ended yet.
+    pub(super) ending: Vec<Closing>,
     pub(super) calls: Calls,
+    /// Calls that the guest was told of and has not completed.
+    pub(super) in_flight: usize,
     pub(super) requests: ServerRequests,
     pub(super) timers: HashMap<u64, Instant>,
     pub(super) deadlines: Deadlines,
     /// Events that the guest has not seen yet, and how many bytes they carry.
     pub(super) pending: VecDeque<Event>,
     pub(super) pending_bytes: usize,
-    /// When the session began: zero of the guest's clock, and the start of the time to open.
+    /// When the session began: zero of the guest's clock.
     pub(super) began: Instant,
+    /// When the present connection must be ready.
+    pub(super) open_by: Instant,
     pub(super) is_ready: bool,
+    /// Bytes that were copied for the payloads of the present batch.
+    pub(super) copied: usize,
 }
 
 /// The life of a session.
@@ -81,6 +109,8 @@ pub(super) async fn run(spec: SessionSpec, inbox: Inbox, state: watch::Sender<St
         server = %spec.server,
         guest = %spec.component,
     );
+    // However this task ends, by a panic of an embedder's code too, others must hear that the session is gone.
+    let last_word = LastWord { observer: spec.observer.clone(), state: state.clone(), id: spec.id };
     async move {
         match Runner::new(&spec.component, spec.strikes.clone()).await {
             Ok(runner) => Owner::new(spec, inbox, state, runner).live().await,
@@ -94,6 +124,25 @@ pub(super) async fn run(spec: SessionSpec, inbox: Inbox, state: watch::Sender<St
     }
     .instrument(span)
     .await;
+    drop(last_word);
+}
+
+/// Says that the session is gone, if nobody else has.
+struct LastWord {
+    observer: Arc<dyn Observer>,
+    state: watch::Sender<State>,
+    id: SessionId,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if !matches!(*self.state.borrow(), State::Closed(_)) {
+            let error = Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No };
+            self.observer.closing(&error);
+            self.state.send_replace(State::Closed(error.clone()));
+            self.observer.closed(&error);
+        }
+    }
 }
 
 impl Owner {
@@ -103,6 +152,7 @@ impl Owner {
             spec,
             state,
             calls_in: inbox.calls,
+            waiting: VecDeque::new(),
             orders: inbox.orders,
             close: inbox.close,
             runner,
@@ -110,14 +160,19 @@ impl Owner {
             connecting: None,
             incarnation: 0,
             exit: None,
+            disconnected: None,
+            ending: Vec::new(),
             calls: Calls::default(),
+            in_flight: 0,
             requests,
             timers: HashMap::new(),
             deadlines: Deadlines::new(),
             pending: VecDeque::new(),
             pending_bytes: 0,
             began: Instant::now(),
+            open_by: Instant::now(),
             is_ready: false,
+            copied: 0,
         }
     }
 
@@ -128,7 +183,7 @@ impl Owner {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, Error> {
-        let limits = &self.spec.limits;
+        let limits = self.spec.limits.clone();
         let settings = Settings {
             transport: TransportKind::Stream,
             revision: self.spec.revision.clone(),
@@ -139,7 +194,6 @@ impl Owner {
             max_pages: limits.pages,
             max_server_requests: limits.server_requests,
         };
-        self.deadlines.set(self.began + limits.open, Due::Open);
         self.push(Event::Open(settings));
         self.connect();
         loop {
@@ -153,10 +207,14 @@ impl Owner {
         }
     }
 
-    /// Begins to make the next connection.
+    /// Begins to make the next connection, which has the whole time for opening.
     pub(super) fn connect(&mut self) {
         self.incarnation += 1;
         self.exit = None;
+        self.is_ready = false;
+        self.deadlines.clear(self.open_by, Due::Open);
+        self.open_by = Instant::now() + self.spec.limits.open;
+        self.deadlines.set(self.open_by, Due::Open);
         let spec = &self.spec;
         let context =
             ConnectContext::new(spec.tenant.clone(), spec.user.clone(), spec.server.clone(), self.incarnation);
@@ -181,59 +239,104 @@ impl Owner {
         }
     }
 
-    /// Ends the session: no new calls, a last word of the guest, every open call settled, the process gone.
+    /// Ends the session: no new calls, every open call settled, a last word of the guest, the process gone.
     async fn end(mut self, error: Error) {
-        self.state.send_replace(State::Closing(error.clone()));
+        // First of all, so that whoever hears of the end and tries again gets another session.
         self.spec.observer.closing(&error);
+        self.state.send_replace(State::Closing(error.clone()));
         self.calls_in.close();
         while let Ok(incoming) = self.calls_in.try_recv() {
-            if let Incoming::Call { reply, .. } = incoming {
-                reply.complete(Err(error.clone().with_may_have_run(MayHaveRun::No)));
+            if let Said::Call { reply, .. } = incoming.said {
+                reply.complete(Err(self.of_unsent(&error)));
             }
         }
-        // Before the guest is asked, so that callers need not wait for it.
-        self.calls.settle_all(&mut self.deadlines, |may_have_run| Err(error.clone().with_may_have_run(may_have_run)));
+        // What has not left now never will.
+        let unsent = self.link.as_mut().map(Link::cut_queue).unwrap_or_default();
+        unsent.into_iter().for_each(|call| self.calls.mark_sent(call, false));
+        let of_unsent = self.of_unsent(&error);
+        self.calls.settle_all(&mut self.deadlines, |may_have_run| {
+            Err(match may_have_run {
+                MayHaveRun::No => of_unsent.clone(),
+                _ => error.clone().with_may_have_run(may_have_run),
+            })
+        });
 
+        let by_itself = Instant::now() + self.spec.limits.close_input + self.spec.limits.close_terminate;
         if let Some(mut link) = self.link.take() {
-            if self.runner.is_alive() {
-                let now = nanoseconds(self.began);
-                if let Ok(batch) = self.runner.handle(now, vec![Event::Close]).await {
-                    super::effects::queue_writes(&batch, &mut link);
-                }
-                let _ = timeout(LAST_FRAMES, link.write_all()).await;
-            }
-            self.close_link(link).await;
+            self.last_words(&mut link, by_itself).await;
+            self.ending.push(link.close());
         }
+        if let Some(connecting) = self.connecting.take() {
+            // A process may be about to start; it is closed when it is there.
+            if let Ok(Ok(connection)) = timeout(CONNECTING, connecting).await {
+                self.ending.push(Link::new(connection, self.spec.limits.frame).close());
+            }
+        }
+        self.await_ends(by_itself).await;
         self.state.send_replace(State::Closed(error.clone()));
         self.spec.observer.closed(&error);
     }
 
-    async fn close_link(&mut self, link: Link) {
-        let limits = &self.spec.limits;
-        let by_itself = Instant::now() + limits.close_input + limits.close_terminate;
-        let without_process = link.process().is_none();
-        let mut closing = link.close();
-        if without_process {
-            return;
+    /// The error of a call of which nothing has left, when the session ends with `error`.
+    fn of_unsent(&self, error: &Error) -> Error {
+        match error {
+            // The server has refused the session, not the call.
+            Error::Server(refusal) => Error::Unavailable {
+                server: self.spec.server.clone(),
+                reason: format!("it refused the session: {refusal}"),
+                retry_after: None,
+                may_have_run: MayHaveRun::No,
+            },
+            error => error.clone().with_may_have_run(MayHaveRun::No),
         }
+    }
+
+    /// Has the guest say goodbye, which must not hold up the end.
+    async fn last_words(&mut self, link: &mut Link, by_itself: Instant) {
+        if self.runner.is_alive() {
+            let kill_at = self.close.borrow().unwrap_or(by_itself).min(Instant::now() + LAST_BURST);
+            let goodbye = self.runner.handle(nanoseconds(self.began), vec![Event::Close]);
+            if let Ok(Ok(batch)) = timeout_at(kill_at, goodbye).await {
+                super::effects::queue_writes(&batch, link);
+            }
+        }
+        let _ = timeout(LAST_FRAMES, link.write_all()).await;
+    }
+
+    /// Waits until all peers have ended, and ends them by force when it is time.
+    async fn await_ends(&mut self, by_itself: Instant) {
+        let mut ending = std::mem::take(&mut self.ending);
+        let mut close = self.close.clone();
         // Somebody may become less patient while we wait.
         let kill_at = async {
-            let mut close = self.close.clone();
             loop {
                 let at = close.borrow_and_update().unwrap_or(by_itself).min(by_itself);
-                if timeout_at(at, close.changed()).await.is_err() {
-                    return;
+                match timeout_at(at, close.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return sleep_until(at).await,
+                    Err(_) => return,
                 }
             }
         };
-        tokio::select! {
-            _ = &mut closing.ended => return,
-            () = kill_at => closing.peer.kill(),
+        let in_time = tokio::select! {
+            () = all_ended(&mut ending) => true,
+            () = kill_at => false,
+        };
+        if in_time {
+            return;
         }
+        ending.iter().for_each(Closing::kill);
         // SIGKILL cannot be refused; a process in an uninterruptible system call takes it when that ends.
-        if timeout(Duration::from_secs(5), &mut closing.ended).await.is_err() {
-            tracing::warn!(process = ?closing.peer.process(), "the server's process does not end");
+        if timeout(AFTER_KILL, all_ended(&mut ending)).await.is_err() {
+            let processes: Vec<_> = ending.iter().filter_map(Closing::process).collect();
+            tracing::warn!(?processes, "processes of the server do not end");
         }
+    }
+}
+
+async fn all_ended(ending: &mut [Closing]) {
+    for closing in ending {
+        closing.ended().await;
     }
 }
 

@@ -13,6 +13,9 @@ use bytes::Bytes;
 
 use crate::{Error, MayHaveRun};
 
+/// Bytes of reports that nobody has taken, beyond the newest.
+const BACKLOG_BYTES: usize = 1024 * 1024;
+
 /// The outcome of a call: the result of the server, verbatim.
 pub(crate) type Outcome = Result<Bytes, Error>;
 
@@ -25,6 +28,7 @@ pub(super) struct ReplySender(Arc<Mutex<Slot>>);
 #[derive(Default)]
 struct Slot {
     progress: VecDeque<Bytes>,
+    progress_bytes: usize,
     backlog: usize,
     outcome: Option<Outcome>,
     /// Set with the outcome, which may be taken; nothing follows.
@@ -49,10 +53,12 @@ impl ReplySender {
         if slot.abandoned || slot.complete || slot.backlog == 0 {
             return;
         }
-        if slot.progress.len() >= slot.backlog {
-            slot.progress.pop_front();
-        }
+        slot.progress_bytes += report.len();
         slot.progress.push_back(report);
+        while slot.progress.len() > slot.backlog || (slot.progress.len() > 1 && slot.progress_bytes > BACKLOG_BYTES) {
+            let oldest = slot.progress.pop_front().map_or(0, |report| report.len());
+            slot.progress_bytes -= oldest;
+        }
         let caller = slot.caller.take();
         drop(slot);
         caller.into_iter().for_each(Waker::wake);
@@ -95,6 +101,7 @@ impl Reply {
     pub(crate) fn poll_progress(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut slot = lock(&self.0);
         if let Some(report) = slot.progress.pop_front() {
+            slot.progress_bytes -= report.len();
             return Poll::Ready(Some(report));
         }
         if slot.complete {
@@ -117,15 +124,18 @@ impl Reply {
         Poll::Pending
     }
 
-    pub(crate) fn is_complete(&self) -> bool {
-        lock(&self.0).complete
+    /// Says that nobody waits any more. True: there was no outcome yet.
+    pub(crate) fn abandon(&mut self) -> bool {
+        let mut slot = lock(&self.0);
+        slot.abandoned = true;
+        slot.progress.clear();
+        slot.progress_bytes = 0;
+        !slot.complete
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let mut slot = lock(&self.0);
-        slot.abandoned = true;
-        slot.progress.clear();
+        self.abandon();
     }
 }

@@ -29,29 +29,33 @@ pub(crate) trait Asker: Send + Sync + 'static {
 pub(super) struct ServerRequests {
     asker: Arc<dyn Asker>,
     open: HashMap<u64, Open>,
+    /// The highest id so far: ids ascend, so that a late answer cannot meet another request of the same id.
+    last: Option<u64>,
     control: UnboundedSender<Control>,
 }
 
 struct Open {
-    call: Option<u64>,
+    /// The calls whose time it holds.
+    paused: Vec<u64>,
     task: AbortHandle,
 }
 
 impl ServerRequests {
     pub(super) fn new(asker: Arc<dyn Asker>, control: UnboundedSender<Control>) -> Self {
-        Self { asker, open: HashMap::new(), control }
+        Self { asker, open: HashMap::new(), last: None, control }
     }
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 
-    pub(super) fn contains(&self, id: u64) -> bool {
-        self.open.contains_key(&id)
+    /// Whether a request of that id was ever asked.
+    pub(super) fn was_asked(&self, id: u64) -> bool {
+        self.last.is_some_and(|last| id <= last)
     }
 
-    pub(super) fn ask(&mut self, id: u64, asked: Asked, limits: &Limits) {
-        let call = asked.call;
+    pub(super) fn ask(&mut self, id: u64, asked: Asked, paused: Vec<u64>, limits: &Limits) {
+        self.last = Some(id);
         let mut answer = AnswerOnDrop { id, answer: Answer::Refused, control: self.control.clone() };
         let asking = self.asker.ask(asked);
         let limit = limits.server_request;
@@ -63,14 +67,14 @@ impl ServerRequests {
                 answer.answer = given;
             }
         });
-        self.open.insert(id, Open { call, task: task.abort_handle() });
+        self.open.insert(id, Open { paused, task: task.abort_handle() });
     }
 
-    /// Closes a request. Returns the call that it was for; none: there is no such request.
-    pub(super) fn remove(&mut self, id: u64) -> Option<Option<u64>> {
+    /// Closes a request. Returns the calls whose time it held; none: it is not open.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Vec<u64>> {
         let open = self.open.remove(&id)?;
         open.task.abort();
-        Some(open.call)
+        Some(open.paused)
     }
 }
 
@@ -80,7 +84,7 @@ impl Drop for ServerRequests {
     }
 }
 
-/// Answers however the task ends. After an abort nobody listens any more.
+/// Answers however the task ends. After an abort its id is not open any more, and never will be again.
 struct AnswerOnDrop {
     id: u64,
     answer: Answer,

@@ -49,6 +49,10 @@ impl FrameReader {
 
     /// The buffer to read into, with room.
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+        if self.buffer.is_empty() && self.buffer.capacity() > ROOM_MID_FRAME {
+            // What one large frame made it grow is not kept by an idle session.
+            self.buffer = BytesMut::new();
+        }
         self.buffer.reserve(if self.buffer.is_empty() { ROOM } else { ROOM_MID_FRAME });
         &mut self.buffer
     }

@@ -133,9 +133,9 @@ pub trait Peer: Send + 'static {
         None
     }
 
-    /// Resolves when it has ended, and what it wrote for people has been read; never, if it has no life of its own. Called
-    /// once for each connection.
-    fn ended(&self) -> BoxFuture<'static, ExitStatus>;
+    /// Resolves when it has ended, and what it wrote for people has been read. None, if it has no life of its own and ends
+    /// with its streams. Called once for each connection.
+    fn ended(&self) -> Option<BoxFuture<'static, ExitStatus>>;
 
     /// The last lines that it wrote for people, oldest first.
     fn last_lines(&self) -> Vec<String> {
@@ -154,8 +154,8 @@ pub trait Peer: Send + 'static {
 struct Streams;
 
 impl Peer for Streams {
-    fn ended(&self) -> BoxFuture<'static, ExitStatus> {
-        Box::pin(std::future::pending())
+    fn ended(&self) -> Option<BoxFuture<'static, ExitStatus>> {
+        None
     }
 }
 

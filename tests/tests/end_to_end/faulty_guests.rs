@@ -43,8 +43,6 @@ async fn what_a_guest_may_do_in_excess_is_bounded_and_no_fault() {
     for method in ["many-effects:10000", "huge-log", "grow:8"] {
         lease.call(method).params(&"p").start().await.unwrap();
     }
-    // What crosses an answer on its way cannot be told apart from what was never asked. Nothing answers this one.
-    drop(lease.call("forged-withdrawal").start());
 
     assert_eq!(&lease.call("echo").params(&1).start().await.unwrap()[..], b"1");
 }

@@ -190,6 +190,21 @@ async fn a_server_that_never_answers_the_handshake_is_given_up_and_gone() {
     }
 }
 
+/// A process that only ever writes must not switch off the deadlines of its session.
+#[tokio::test]
+async fn a_server_that_writes_without_end_is_given_up_in_time() {
+    let runtime = Runtime::builder().limits(limits()).start().await.unwrap();
+    let marker = Marker::new();
+    let command = Command::new("yes").env(Marker::VARIABLE, marker.value());
+    let server = Server::command(command).open_timeout(Duration::from_millis(700));
+    let tenant = runtime.tenant("acme").catalog(Catalog::new().server("yes", server)).apply().await.unwrap();
+
+    let error = tenant.lease("alice", "yes").await.unwrap_err();
+
+    assert!(matches!(error, Error::Timeout { phase: innkeeper::Phase::Open, .. }), "{error}");
+    House { runtime, tenant, marker }.leaves_nothing().await;
+}
+
 #[tokio::test]
 async fn what_a_server_says_when_it_refuses_the_handshake_is_the_error_verbatim() {
     let house = House::with(Scenario::AnswersInitializeWithError).await;

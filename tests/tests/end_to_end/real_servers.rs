@@ -114,11 +114,19 @@ async fn every_tool_of_everything_does_what_it_is_for() {
             ("get-annotated-message", json!({ "messageType": "error", "includeImage": true }), "image/png"),
             ("get-env", json!({}), "PATH"),
             ("get-resource-links", json!({ "count": 10 }), "Here are 10 resource links"),
-            ("get-resource-reference", json!({ "resourceType": "Text", "resourceId": 7 }), "demo://resource/dynamic/text/7"),
+            (
+                "get-resource-reference",
+                json!({ "resourceType": "Text", "resourceId": 7 }),
+                "demo://resource/dynamic/text/7",
+            ),
             ("get-structured-content", json!({ "location": "Chicago" }), "structuredContent"),
             ("get-sum", json!({ "a": 20, "b": 22.5 }), "is 42.5"),
             ("get-tiny-image", json!({}), "image/png"),
-            ("gzip-file-as-resource", json!({ "data": "data:text/plain,hello", "outputType": "resource" }), "application/gzip"),
+            (
+                "gzip-file-as-resource",
+                json!({ "data": "data:text/plain,hello", "outputType": "resource" }),
+                "application/gzip",
+            ),
             ("toggle-simulated-logging", json!({}), "Started simulated"),
             ("toggle-subscriber-updates", json!({}), "Started simulated"),
             ("trigger-long-running-operation", json!({ "duration": 0.02, "steps": 2 }), "Steps: 2"),
@@ -147,8 +155,12 @@ async fn everything_asks_the_platform_and_its_tools_get_the_answers() {
     assert!(said(&model).contains("the model says: 42"), "{}", said(&model));
     assert!(said(&person).contains("- Name: Ada"), "{}", said(&person));
     assert!(said(&folders).contains("1. the workspace"), "{}", said(&folders));
-    let asked: BTreeMap<_, _> =
-        house.platform.take_asked().into_iter().map(|mut asked| (asked["method"].to_string(), asked["params"].take())).collect();
+    let asked: BTreeMap<_, _> = house
+        .platform
+        .take_asked()
+        .into_iter()
+        .map(|mut asked| (asked["method"].to_string(), asked["params"].take()))
+        .collect();
     let [elicitation, _roots, sampling] = asked.values().collect::<Vec<_>>()[..] else { panic!("{asked:?}") };
     assert_eq!(sampling["maxTokens"], 7);
     assert!(sampling["messages"][0]["content"]["text"].as_str().unwrap().ends_with("what is it?"), "{sampling}");
@@ -243,6 +255,27 @@ async fn every_tool_of_time_does_what_it_is_for() {
 // -------------------------------------------------------------------------------------------- rmcp
 
 #[tokio::test]
+async fn every_tool_of_a_server_made_with_an_early_rmcp_does_what_it_is_for() {
+    let house = House::of(artifacts::rmcp_time_server(), json!({})).await;
+    let lease = house.lease().await;
+
+    let convert = json!({ "source_timezone": "UTC", "time": "12:30", "target_timezone": "Asia/Tokyo" });
+    call_all(
+        &lease,
+        &[
+            ("get_current_time", json!({ "timezone": "Asia/Kathmandu" }), "+05:45"),
+            ("convert_time", convert, "T21:30:00+09:00"),
+        ],
+    )
+    .await;
+
+    // The only one that it speaks, whatever it is offered.
+    assert_eq!(lease.info().revision, "2024-11-05");
+    drop(lease);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn every_tool_of_a_server_made_with_rmcp_does_what_it_is_for() {
     let house = House::of(artifacts::demo_server(), json!({ "elicitation": {} })).await;
     let lease = house.lease().await;
@@ -304,7 +337,7 @@ async fn a_call_of_a_server_made_with_rmcp_that_is_dropped_leaves_the_session_us
 // -------------------------------------------------------------------------------------------- revisions
 
 #[tokio::test]
-async fn each_revision_can_be_forced_on_each_server() {
+async fn each_revision_can_be_forced_on_a_server_that_speaks_it() {
     let servers: [(ServerCommand, &str, Map<String, Value>); 3] = [
         (artifacts::everything_server(), "echo", arguments("message")),
         (artifacts::time_server(), "get_current_time", arguments("timezone")),
@@ -324,6 +357,25 @@ async fn each_revision_can_be_forced_on_each_server() {
             drop(lease);
             house.close().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_another_revision_than_the_forced_one_is_refused() {
+    for revision in REVISIONS {
+        let house = House::with_revision(artifacts::rmcp_time_server(), json!({}), Some(revision)).await;
+
+        let outcome = house.tenant.lease("alice", "real").await;
+
+        match outcome {
+            Ok(lease) => assert_eq!((lease.info().revision.as_str(), revision), ("2024-11-05", "2024-11-05")),
+            Err(error) => {
+                assert_eq!(error.code(), "unsupported", "{error}");
+                assert!(error.to_string().contains(revision) && error.to_string().contains("2024-11-05"), "{error}");
+                assert_ne!(revision, "2024-11-05");
+            }
+        }
+        house.close().await;
     }
 }
 

@@ -265,7 +265,73 @@ async fn a_tenant_has_no_more_sessions_than_its_limit() {
     runtime.drain(Duration::from_secs(1)).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_room_has_its_deadline_all_the_same() {
+    let mut limits = Limits::default();
+    limits.calls_in_flight = 1;
+    let (connector, mut servers) = scripted();
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits), connector).await;
+    let (lease, mut server) = open(&tenant, &mut servers).await;
+    let began = Instant::now();
+
+    let _first = lease.call("ponder").start();
+    server.message().await.unwrap();
+    let error = lease.call("wait").deadline(Duration::from_secs(2)).start().await.unwrap_err();
+
+    assert_eq!((error.code(), error.may_have_run()), ("timeout", MayHaveRun::No));
+    assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_or_limit_for_ever_is_a_long_one() {
+    let mut limits = Limits::default();
+    for limit in [&mut limits.idle, &mut limits.call, &mut limits.open, &mut limits.close_input] {
+        *limit = Duration::MAX;
+    }
+    limits.mailbox = usize::MAX;
+    limits.event_backlog = usize::MAX;
+    let (runtime, tenant, _) = obedient(Runtime::builder().limits(limits)).await;
+    let lease = tenant.lease("alice", "scripted").await.unwrap();
+
+    let result = lease.call("for ever").deadline(Duration::MAX).start().await.unwrap();
+    drop(lease);
+    let report = runtime.drain(Duration::MAX).await;
+
+    assert_eq!(&result[..], b"\"for ever\"");
+    assert!(report.closed.iter().all(|session| session.gone));
+}
+
 // ---------------------------------------------------------------------------------------------------- leases
+
+#[tokio::test(start_paused = true)]
+async fn a_call_under_way_holds_its_session_like_a_lease() {
+    let (connector, mut servers) = scripted();
+    let (runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (lease, mut server) = open(&tenant, &mut servers).await;
+
+    let call = lease.call("ponder").deadline(Duration::from_secs(7200)).start();
+    drop(lease);
+    let request = server.message().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    server.answer(&request, json!("at last")).await;
+
+    assert_eq!(&call.await.unwrap()[..], b"\"at last\"");
+    assert_eq!(runtime.status().sessions.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_made_anew_does_not_get_the_sessions_of_the_old() {
+    let (runtime, old, connections) = obedient(Runtime::builder()).await;
+    let catalog = old.catalog().clone();
+    let first = old.lease("alice", "scripted").await.unwrap().session().id;
+
+    drop(old);
+    let new = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
+    let second = new.lease("alice", "scripted").await.unwrap().session().id;
+
+    assert_ne!(first, second);
+    assert_eq!(connections.load(SeqCst), 2);
+}
 
 #[tokio::test(start_paused = true)]
 async fn however_many_wait_for_a_session_it_is_opened_once() {
@@ -431,6 +497,30 @@ async fn a_question_to_a_person_is_answered_with_its_context_and_stops_the_time_
     let asked = questions.recv().await.unwrap();
     assert_eq!((asked.tenant.as_str(), asked.user.as_str(), asked.server.as_str()), ("acme", "alice", "scripted"));
     assert_eq!((asked.call, asked.method.as_str()), (id, "elicitation/create"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_without_end_does_not_hold_a_call_for_ever() {
+    let (asked, _questions) = mpsc::unbounded_channel();
+    let (connector, mut servers) = scripted();
+    let builder = Runtime::builder().server_requests(Person { asked, ponders: Duration::from_secs(60) });
+    let (_runtime, tenant) = tenant_of(builder, connector).await;
+    let (lease, mut server) = open(&tenant, &mut servers).await;
+    let began = Instant::now();
+
+    let call = lease.call("greet").deadline(Duration::from_secs(10)).start();
+    server.message().await.unwrap();
+    let asking = tokio::spawn(async move {
+        for number in 0.. {
+            server.say(question(&format!("q{number}"))).await;
+            server.message().await;
+        }
+    });
+    let error = call.await.unwrap_err();
+    asking.abort();
+
+    assert_eq!(error.code(), "timeout");
+    assert_eq!(began.elapsed(), Limits::default().server_request + Duration::from_secs(10));
 }
 
 #[tokio::test(start_paused = true)]

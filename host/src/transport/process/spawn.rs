@@ -20,6 +20,9 @@ use crate::transport::{BoxFuture, Command, ConnectContext, Connection, Connector
 /// How long to wait for the rest of standard error once a process is gone.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
+/// The highest standard signal (signal(7)); real-time signals have no ignored disposition that programs inherit by habit.
+const MOST_SIGNALS: i32 = 31;
+
 /// Starts one process for each connection.
 pub(crate) struct ProcessConnector {
     command: Arc<Command>,
@@ -76,11 +79,19 @@ fn start(command: &Command, reaper: &Arc<Reaper>) -> Result<Started, String> {
     if let Some(cwd) = &command.cwd {
         process.current_dir(cwd);
     }
-    // SAFETY: between fork and exec only async-signal-safe functions may be called; setsid(2) is one (signal-safety(7)).
+    // SAFETY: between fork and exec only async-signal-safe functions may be called; both of these are (signal-safety(7)).
     unsafe {
-        // A session of its own, and with it a process group: what is sent to the host's terminal does not reach it, and one
-        // signal reaches all that it starts.
-        process.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
+        process.pre_exec(|| {
+            // A signal that the embedder ignores would be ignored by the server too, `SIGTERM` of a close among them. The
+            // standard library resets the signal mask and `SIGPIPE` only.
+            for signal in 1..=MOST_SIGNALS {
+                // Fails for those whose disposition cannot be changed.
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            // A session of its own, and with it a process group: what is sent to the host's terminal does not reach it, and
+            // one signal reaches all that it starts.
+            rustix::process::setsid().map(drop).map_err(Into::into)
+        });
     }
     let mut child = process.spawn().map_err(|error| explain(command.shown_program(), &error))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -127,14 +138,14 @@ impl Peer for Process {
         Some(self.child.pid())
     }
 
-    fn ended(&self) -> BoxFuture<'static, ExitStatus> {
+    fn ended(&self) -> Option<BoxFuture<'static, ExitStatus>> {
         let (exit, drained) = (self.child.exit(), self.stderr.drained());
-        Box::pin(async move {
+        Some(Box::pin(async move {
             let status = exited(exit).await;
             // Its last words explain its end. A descendant that left the group may hold the pipe open for ever.
             let _ = tokio::time::timeout(LAST_WORDS, drained).await;
             status
-        })
+        }))
     }
 
     fn last_lines(&self) -> Vec<String> {

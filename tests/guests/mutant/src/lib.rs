@@ -11,9 +11,7 @@ mod mutation;
 use std::cell::RefCell;
 
 use innkeeper_guest::Client;
-use innkeeper_guest::boundary::{
-    Effect, Event, Guest, GuestInfo, Instant, Outstanding, RestoreError, SnapshotError,
-};
+use innkeeper_guest::boundary::{Effect, Event, Guest, GuestInfo, Instant, Outstanding, RestoreError, SnapshotError};
 
 use crate::mutation::Mutation;
 

@@ -140,7 +140,9 @@ impl Mutation {
         }
         let mut frame = self.bytes(&write.frame, events);
         let name = frame.windows(NAME.len()).position(|window| window == NAME);
-        if let Some(first) = name.and_then(|at| frame.get_mut(at + NAME.len())).filter(|_| self.is_due(Kind::CallMisdirected)) {
+        if let Some(first) =
+            name.and_then(|at| frame.get_mut(at + NAME.len())).filter(|_| self.is_due(Kind::CallMisdirected))
+        {
             *first = b'_';
             write.frame = vec![Segment::Bytes(frame)];
         }

@@ -66,7 +66,8 @@ impl Conversation {
 
     fn call(&mut self, server: &str, tool: &Value) {
         let name = tool["name"].as_str().unwrap_or_default();
-        let seed = SEED.wrapping_add(self.tools as u64);
+        // By name, because not every server lists its tools in the same order each time.
+        let seed = name.bytes().fold(SEED, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         self.tools += 1;
         for set in schema_arguments::argument_sets(&tool["inputSchema"], &pins(server, name), seed) {
             let params = json!({ "name": name, "arguments": set.arguments });
@@ -77,7 +78,8 @@ impl Conversation {
 
     fn prompt(&mut self, prompt: &Value) {
         let arguments = prompt["arguments"].as_array().into_iter().flatten();
-        let arguments: Value = arguments.filter_map(|argument| Some((argument["name"].as_str()?.to_owned(), json!("1")))).collect();
+        let arguments: Value =
+            arguments.filter_map(|argument| Some((argument["name"].as_str()?.to_owned(), json!("1")))).collect();
         self.add("prompts/get", json!({ "name": prompt["name"] }));
         self.add("prompts/get", json!({ "name": prompt["name"], "arguments": arguments }));
     }
@@ -101,11 +103,14 @@ fn pins(server: &str, tool: &str) -> Pins {
             ("target_timezone", zones()),
             ("time", vec![json!("12:30"), json!("00:00"), json!("25:61"), json!("noon")]),
         ]),
-        ("demo", "countdown") => {
-            Pins::from([("steps", vec![json!(0), json!(1), json!(3)]), ("delay_ms", vec![json!(0), json!(1), json!(5)])])
-        }
+        ("demo", "countdown") => Pins::from([
+            ("steps", vec![json!(0), json!(1), json!(3)]),
+            ("delay_ms", vec![json!(0), json!(1), json!(5)]),
+        ]),
         // Its schemas say nothing.
-        ("plain", "echo") => Pins::from([("text", vec![json!("hello"), json!(""), json!("ünïcödé 🦀 \" \\ \u{0} \u{2028}")])]),
+        ("plain", "echo") => {
+            Pins::from([("text", vec![json!("hello"), json!(""), json!("ünïcödé 🦀 \" \\ \u{0} \u{2028}")])])
+        }
         ("plain", "sleep") => Pins::from([("ms", vec![json!(0), json!(1), json!(5)])]),
         ("plain", "fill") => Pins::from([("bytes", vec![json!(0), json!(1), json!(65_536), json!(1_000_000)])]),
         _ => Pins::new(),

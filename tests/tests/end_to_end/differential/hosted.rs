@@ -89,7 +89,11 @@ async fn take(lease: &Lease, step: &Step) -> Exchange {
         call.await
     };
     let outcome = outcome.map_or_else(failure, |result| json!({ "result": json(&result) }));
-    Exchange { label: step.label.clone(), outcome, progress: reports.iter().map(|report| without_token(json(report))).collect() }
+    Exchange {
+        label: step.label.clone(),
+        outcome,
+        progress: reports.iter().map(|report| without_token(json(report))).collect(),
+    }
 }
 
 /// What was said until now. Whoever calls this has an answer that came after it.

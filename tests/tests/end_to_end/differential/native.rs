@@ -15,10 +15,11 @@ use innkeeper_tests::artifacts::ServerCommand;
 use rmcp::{
     RoleClient, ServiceExt,
     model::{ClientConfig, ClientRequest, ClientResult, CustomResult, ErrorCode, ErrorData, ProtocolVersion},
-    service::{
-        MaybeSendFuture, NotificationContext, Peer, PeerRequestOptions, RequestContext, Service, ServiceError, ServiceRole,
-    },
     serde::Serialize,
+    service::{
+        MaybeSendFuture, NotificationContext, Peer, PeerRequestOptions, RequestContext, Service, ServiceError,
+        ServiceRole,
+    },
     transport::TokioChildProcess,
 };
 use serde_json::{Value, json};

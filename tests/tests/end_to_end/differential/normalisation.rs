@@ -51,7 +51,8 @@ const RULES: &[Rule] = &[
         name: "an empty `_meta` is left out",
         reason: "rmcp adds one to each notification",
         applies: |subject| {
-            subject.side == Side::Native && (subject.label == "notifications" || subject.label.starts_with("progress of"))
+            subject.side == Side::Native
+                && (subject.label == "notifications" || subject.label.starts_with("progress of"))
         },
         rewrite: |value| remove(value, "_meta", |meta| meta.as_object().is_some_and(Map::is_empty)),
     },
@@ -59,10 +60,12 @@ const RULES: &[Rule] = &[
         name: "empty parameters are none",
         reason: "rmcp adds parameters to notifications that have none",
         applies: |subject| subject.side == Side::Native && subject.label == "notifications",
-        rewrite: |value| change_member(value, "params", |params| {
-            let empty = params.as_object().is_some_and(|params| params.keys().all(|key| key == "_meta"));
-            empty.then_some(Value::Null)
-        }),
+        rewrite: |value| {
+            change_member(value, "params", |params| {
+                let empty = params.as_object().is_some_and(|params| params.keys().all(|key| key == "_meta"));
+                empty.then_some(Value::Null)
+            })
+        },
     },
     Rule {
         name: "`_meta` of a request of the server is left out",
@@ -73,7 +76,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "an elicitation without a mode is one by form",
         reason: "rmcp writes the default out",
-        applies: |subject| subject.side == Side::Native && subject.label == "requests of the server",
+        applies: |subject| subject.label == "requests of the server",
         rewrite: |value| remove(value, "mode", |mode| mode == "form"),
     },
     Rule {
@@ -83,10 +86,20 @@ const RULES: &[Rule] = &[
         rewrite: |value| ["progress", "total"].map(|key| change_member(value, key, as_float)).contains(&true),
     },
     Rule {
-        name: "a priority is a floating-point number of 32 bits",
-        reason: "rmcp's type says `f32`, so that 0.7 becomes 0.699999988",
+        name: "bounds and defaults in the schema of an elicitation are floating-point numbers",
+        reason: "rmcp's type for schemas of numbers says `f64`",
+        applies: |subject| subject.label == "requests of the server",
+        rewrite: |value| {
+            ["minimum", "maximum", "default"].map(|key| change_member(value, key, as_float)).contains(&true)
+        },
+    },
+    Rule {
+        name: "priorities and temperatures are floating-point numbers of 32 bits",
+        reason: "rmcp's types say `f32`, so that 0.7 becomes 0.699999988",
         applies: |_| true,
-        rewrite: |value| change_member(value, "priority", as_short_float),
+        rewrite: |value| {
+            ["priority", "temperature"].map(|key| change_member(value, key, as_short_float)).contains(&true)
+        },
     },
     // What differs from run to run.
     Rule {
@@ -150,17 +163,19 @@ const RULES: &[Rule] = &[
         rewrite: |value| change_text(value, without_time),
     },
     Rule {
-        name: "the order of prompts",
-        reason: "kept in a table with random hashes",
+        name: "the order of tools and prompts",
+        reason: "kept in tables with random hashes",
         applies: |subject| subject.server == "early",
         rewrite: |value| {
-            ["prompts", "available_prompts"].map(|key| change_member(value, key, sorted)).contains(&true)
+            ["tools", "prompts", "available_prompts"].map(|key| change_member(value, key, sorted)).contains(&true)
         },
     },
 ];
 
 fn may_read_resources(label: &str) -> bool {
-    label.starts_with("get-resource-reference") || label.starts_with("resources/read") || label.starts_with("prompts/get")
+    label.starts_with("get-resource-reference")
+        || label.starts_with("resources/read")
+        || label.starts_with("prompts/get")
 }
 
 fn is_about_elicitation(label: &str) -> bool {

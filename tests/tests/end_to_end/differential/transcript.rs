@@ -30,7 +30,8 @@ pub(super) struct Transcript {
 impl Transcript {
     pub(super) fn summary(&self) -> String {
         let of = |key: &str| self.exchanges.iter().filter(|exchange| exchange.outcome.get(key).is_some()).count();
-        let tool_errors = self.exchanges.iter().filter(|exchange| exchange.outcome["result"]["isError"] == true).count();
+        let tool_errors =
+            self.exchanges.iter().filter(|exchange| exchange.outcome["result"]["isError"] == true).count();
         let progress: usize = self.exchanges.iter().map(|exchange| exchange.progress.len()).sum();
         format!(
             "{} results ({tool_errors} of them say isError), {} errors, {} failures, {progress} reports of progress, \
