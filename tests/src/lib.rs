@@ -23,6 +23,7 @@ pub mod awkward;
 pub mod faulty;
 pub mod in_process;
 pub mod processes;
+pub mod schema_arguments;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

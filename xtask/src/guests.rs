@@ -23,10 +23,11 @@ struct Guest {
 
 const DEFAULT: [Guest; 1] = [Guest { package: "innkeeper-guest", feature: Some("component"), imports: Imports::None }];
 
-const FOR_TESTS: [Guest; 3] = [
+const FOR_TESTS: [Guest; 4] = [
     Guest { package: "innkeeper-telegraph-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-faulty-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-importing-guest", feature: None, imports: Imports::Any },
+    Guest { package: "innkeeper-mutant-guest", feature: None, imports: Imports::None },
 ];
 
 /// Builds the default guest to where the build script of `innkeeper` embeds it from.

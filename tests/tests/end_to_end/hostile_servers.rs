@@ -51,11 +51,13 @@ impl House {
 
     /// Closes everything and looks for what is left.
     async fn leaves_nothing(self) {
+        let started = self.marker.processes();
         let report = self.runtime.drain(Duration::from_secs(10)).await;
 
         assert!(report.closed.iter().all(|session| session.gone), "{report:?}");
         assert_eq!(self.marker.processes(), [0; 0]);
-        assert!(zombies().is_empty());
+        // Only ours: other tests of this program have children too.
+        assert!(zombies().iter().all(|zombie| !started.contains(zombie)), "{started:?}");
     }
 }
 

@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod command_line;
+mod differential;
 mod faulty_guests;
 mod hostile_servers;
 mod invented_protocol;
 mod native_and_wasm;
+mod platform;
+mod real_servers;
 mod sessions;
 mod sources;

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    process::Stdio,
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -20,10 +20,12 @@ use rmcp::{
         MaybeSendFuture, NotificationContext, Peer, PeerRequestOptions, RequestContext, Service, ServiceError,
         ServiceRole,
     },
-    transport::TokioChildProcess,
 };
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    process::{ChildStdin, ChildStdout},
+    time::timeout,
+};
 
 use super::{
     CLIENT, DEADLINE, capabilities,
@@ -40,7 +42,8 @@ const ENVIRONMENT_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
 /// Talks to a fresh process of the server; what about is up to its lists.
 pub(super) async fn hold(name: &str, command: &ServerCommand) -> (Conversation, Transcript) {
     let client = Client::default();
-    let service = timeout(DEADLINE, client.clone().serve(process(command))).await.expect("it opens in time").unwrap();
+    let mut process = Process::start(command);
+    let service = timeout(DEADLINE, client.clone().serve(process.pipes())).await.expect("it opens in time").unwrap();
     let peer = service.peer();
     let mut transcript = Transcript { peer: value(&peer.peer_info()), ..Transcript::default() };
 
@@ -57,18 +60,39 @@ pub(super) async fn hold(name: &str, command: &ServerCommand) -> (Conversation, 
 
     transcript.asked = client.platform.take_asked();
     transcript.notifications = std::mem::take(&mut client.heard.lock().unwrap().notifications);
-    service.cancel().await.unwrap();
+    drop(process);
+    service.waiting().await.unwrap();
     (conversation, transcript)
 }
 
-fn process(command: &ServerCommand) -> TokioChildProcess {
-    let visible = std::env::vars_os().filter(|(name, _)| {
-        let name = name.to_str().unwrap_or_default();
-        ENVIRONMENT.contains(&name) || ENVIRONMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    });
-    let mut process = tokio::process::Command::new(&command.program);
-    process.args(&command.args).env_clear().envs(visible);
-    TokioChildProcess::builder(process).stderr(Stdio::null()).spawn().unwrap().0
+/// A process that is ended and reaped at once, and not by rmcp: it would wait for servers that do not end with their input, and
+/// leave reaping to a runtime that may be busy, while other tests in this program look for zombies.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &ServerCommand) -> Self {
+        let visible = std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_str().unwrap_or_default();
+            ENVIRONMENT.contains(&name) || ENVIRONMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        });
+        let mut process = Command::new(&command.program);
+        process.args(&command.args).env_clear().envs(visible);
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self(process.spawn().unwrap())
+    }
+
+    fn pipes(&mut self) -> (ChildStdout, ChildStdin) {
+        let (output, input) = (self.0.stdout.take().unwrap(), self.0.stdin.take().unwrap());
+        (ChildStdout::from_std(output).unwrap(), ChildStdin::from_std(input).unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // What has ended by itself cannot be killed, and is to be reaped all the same.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 async fn list(peer: &Peer<RoleClient>, method: &str, key: &str) -> Value {
