@@ -6,6 +6,8 @@
 //! The seed comes in the *revision* of the settings, as `mutation 7`; the engine is then told none. Without a seed nothing is
 //! wrong, so that a difference is the mutation's and not the wrapper's.
 
+#![cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "only the component exports it"))]
+
 mod mutation;
 
 use std::cell::RefCell;
