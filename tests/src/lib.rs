@@ -10,7 +10,8 @@
 //!   can misbehave; one process, `awkward-server`, has them all. [`artifacts`]
 //!   finds what `cargo xtask` built and installed. [`in_process`] has servers that
 //!   need no process. [`faulty`] has the guest that misbehaves. [`processes`] finds processes
-//!   that a run has left behind.
+//!   that a run has left behind. [`schema_arguments`] makes arguments for a tool
+//!   from its schema.
 //! - `tests/guests/` holds guests that misbehave, `tests/servers/` the pins of
 //!   servers that nobody here wrote.
 //!

@@ -1,7 +1,7 @@
 //! The default guest with one thing wrong, for the tests that have to notice.
 //!
 //! A test that compares two clients is worth what it finds. So this guest wraps the engine and does one thing wrong, once: which
-//! thing, and the how-manieth time, is drawn from a seed, see [`Mutation`]. The engine itself has no hook for this.
+//! thing, and the how-manieth time, is drawn from a seed, see `Mutation`. The engine itself has no hook for this.
 //!
 //! The seed comes in the *revision* of the settings, as `mutation 7`; the engine is then told none. Without a seed nothing is
 //! wrong, so that a difference is the mutation's and not the wrapper's.
