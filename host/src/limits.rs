@@ -52,6 +52,10 @@ pub struct Limits {
     pub pages: u32,
     /// Linear memory of a guest, in bytes. Default 64 MiB: one largest frame, its copy, and the guest itself.
     pub guest_memory: usize,
+    /// How long a guest may compute on the thread of its session before it moves to the low-priority threads, as a tick of
+    /// 10 ms finds it. Default 2 ms: ticks are not aligned to batches, and one that has just begun is no slow one. Tests with a
+    /// paused clock make it long, because that clock runs while another thread works.
+    pub guest_slice: Duration,
     /// CPU time of a guest for one batch of events. Default 100 ms, about seven times what the default guest needs for a
     /// frame of 16 MiB.
     pub guest_cpu: Duration,
@@ -93,6 +97,7 @@ impl Default for Limits {
             gathered_result: 16 * MIB,
             pages: 1_000,
             guest_memory: 64 * MIB,
+            guest_slice: Duration::from_millis(2),
             guest_cpu: Duration::from_millis(100),
             guest_wall: Duration::from_secs(5),
             snapshot: 8 * MIB,
@@ -118,6 +123,7 @@ impl Limits {
             &mut self.server_request,
             &mut self.close_input,
             &mut self.close_terminate,
+            &mut self.guest_slice,
             &mut self.guest_cpu,
             &mut self.guest_wall,
         ] {

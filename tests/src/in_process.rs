@@ -3,13 +3,23 @@
 //! They are for tests in which the process does not matter: of guests, of the registry, of time. Tests with a paused clock can
 //! only use these, because the time of a real process does not stand still.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use innkeeper::transport::{Connection, Connector, Framing, connector_fn};
+use innkeeper::{
+    Limits,
+    transport::{Connection, Connector, Framing, connector_fn},
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 /// Bytes that a pipe holds, as one of the system does.
 const PIPE: usize = 64 * 1024;
+
+/// Limits for a paused clock, which runs while another thread works: no guest moves to one.
+pub fn limits_for_paused_clock() -> Limits {
+    let mut limits = Limits::default();
+    limits.guest_slice = Duration::from_secs(3600);
+    limits
+}
 
 /// The server's ends of its pipes.
 pub struct Pipes {

@@ -18,10 +18,6 @@ use wasmtime::UpdateDeadline;
 use super::{GuestFault, ticker::TICK};
 use crate::Limits;
 
-/// A burst that a tick meets this early goes on where it is: ticks are not aligned to bursts, and one that has just begun is
-/// no slow one.
-const YOUNG: Duration = Duration::from_millis(2);
-
 /// Where a slice of a burst runs, as the CPU clock of the worker's thread when the slice began. Zero: on the thread of the
 /// session, whose clock nobody read.
 #[derive(Clone, Default)]
@@ -55,6 +51,7 @@ pub(super) struct Meter {
     clock: SliceClock,
     started: Instant,
     used: Duration,
+    slice: Duration,
     cpu_limit: Duration,
     wall_limit: Duration,
 }
@@ -65,6 +62,7 @@ impl Meter {
             clock: SliceClock::default(),
             started: Instant::now(),
             used: Duration::ZERO,
+            slice: limits.guest_slice,
             cpu_limit: limits.guest_cpu,
             wall_limit: limits.guest_wall,
         }
@@ -83,17 +81,17 @@ impl Meter {
     /// What is to become of a burst that a tick has met.
     pub(super) fn tick(&mut self) -> Result<UpdateDeadline, Exceeded> {
         let wall = self.started.elapsed();
+        if wall > self.wall_limit {
+            return Err(Exceeded(GuestFault::WallClock(self.wall_limit)));
+        }
         match self.clock.lap() {
             Some(lap) => self.used += lap,
             // The first slice runs on the session's thread. It may have waited, so its wall-clock time is an upper bound.
-            None if wall < YOUNG => return Ok(UpdateDeadline::Continue(1)),
+            None if wall < self.slice => return Ok(UpdateDeadline::Continue(1)),
             None => self.used += wall.min(TICK),
         }
         if self.used > self.cpu_limit {
             return Err(Exceeded(GuestFault::CpuTime(self.cpu_limit)));
-        }
-        if wall > self.wall_limit {
-            return Err(Exceeded(GuestFault::WallClock(self.wall_limit)));
         }
         Ok(UpdateDeadline::Yield(1))
     }

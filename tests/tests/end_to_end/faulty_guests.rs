@@ -79,7 +79,7 @@ async fn a_guest_that_fails_while_opening_is_the_error_of_the_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_is_never_ready_runs_into_the_time_for_opening() {
-    let runtime = Runtime::builder().start().await.unwrap();
+    let runtime = Runtime::builder().limits(in_process::limits_for_paused_clock()).start().await.unwrap();
     let guest = faulty(&runtime).await;
     let tenant = tenant(&runtime, "acme", &guest, quiet().revision("never-ready")).await;
 

@@ -70,7 +70,7 @@ async fn progress_and_news_of_an_invented_protocol_reach_the_caller_and_the_subs
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_nobody_answers_ends_at_its_deadline() {
-    let runtime = Runtime::builder().start().await.unwrap();
+    let runtime = Runtime::builder().limits(in_process::limits_for_paused_clock()).start().await.unwrap();
     let lease = tenant(&runtime).await.lease("alice", "post").await.unwrap();
 
     let outcome = lease.call("ponder").deadline(Duration::from_secs(3)).start().await;

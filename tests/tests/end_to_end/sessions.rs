@@ -13,7 +13,7 @@ use innkeeper::{
     ServerRequestHandler, Tenant,
     transport::{BoxFuture, Connector, Framing},
 };
-use innkeeper_tests::in_process::{self, Pipes};
+use innkeeper_tests::in_process::{self, Pipes, limits_for_paused_clock};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::Instant};
 
@@ -109,7 +109,7 @@ async fn open(tenant: &Tenant, servers: &mut mpsc::UnboundedReceiver<Scripted>) 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_cancels_the_call_at_the_server_and_says_that_it_may_have_run() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
     let began = Instant::now();
 
@@ -127,7 +127,7 @@ async fn a_deadline_cancels_the_call_at_the_server_and_says_that_it_may_have_run
 
 #[tokio::test(start_paused = true)]
 async fn progress_starts_the_default_deadline_anew_up_to_its_total() {
-    let mut limits = Limits::default();
+    let mut limits = limits_for_paused_clock();
     limits.call = Duration::from_secs(10);
     limits.call_total = Duration::from_secs(25);
     let (connector, mut servers) = scripted();
@@ -154,7 +154,7 @@ async fn progress_starts_the_default_deadline_anew_up_to_its_total() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_of_the_callers_own_is_not_extended_by_progress() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
     let began = Instant::now();
 
@@ -175,7 +175,7 @@ async fn a_deadline_of_the_callers_own_is_not_extended_by_progress() {
 #[tokio::test(start_paused = true)]
 async fn dropping_a_call_cancels_it_at_the_server() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
     let call = lease.call("ponder").start();
@@ -190,7 +190,7 @@ async fn dropping_a_call_cancels_it_at_the_server() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_before_it_is_taken_is_never_sent() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
     drop(lease.call("first").start());
@@ -203,7 +203,7 @@ async fn a_call_that_is_dropped_before_it_is_taken_is_never_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_late_answer_to_a_cancelled_call_disturbs_nobody() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
     let call = lease.call("ponder").start();
@@ -222,7 +222,7 @@ async fn a_late_answer_to_a_cancelled_call_disturbs_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_beyond_the_mailbox_are_busy_and_nothing_of_them_is_sent() {
-    let mut limits = Limits::default();
+    let mut limits = limits_for_paused_clock();
     limits.calls_in_flight = 2;
     limits.mailbox = 3;
     let (connector, mut servers) = scripted();
@@ -248,7 +248,7 @@ async fn calls_beyond_the_mailbox_are_busy_and_nothing_of_them_is_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tenant_has_no_more_sessions_than_its_limit() {
-    let mut limits = Limits::default();
+    let mut limits = limits_for_paused_clock();
     limits.sessions_per_tenant = 2;
     let (runtime, tenant, _) = obedient(Runtime::builder().limits(limits)).await;
     let leases = [tenant.lease("alice", "scripted").await.unwrap(), tenant.lease("bob", "scripted").await.unwrap()];
@@ -267,7 +267,7 @@ async fn a_tenant_has_no_more_sessions_than_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_room_has_its_deadline_all_the_same() {
-    let mut limits = Limits::default();
+    let mut limits = limits_for_paused_clock();
     limits.calls_in_flight = 1;
     let (connector, mut servers) = scripted();
     let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits), connector).await;
@@ -284,7 +284,7 @@ async fn a_call_that_waits_for_room_has_its_deadline_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_or_limit_for_ever_is_a_long_one() {
-    let mut limits = Limits::default();
+    let mut limits = limits_for_paused_clock();
     for limit in [&mut limits.idle, &mut limits.call, &mut limits.open, &mut limits.close_input] {
         *limit = Duration::MAX;
     }
@@ -306,7 +306,7 @@ async fn a_deadline_or_limit_for_ever_is_a_long_one() {
 #[tokio::test(start_paused = true)]
 async fn a_call_under_way_holds_its_session_like_a_lease() {
     let (connector, mut servers) = scripted();
-    let (runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
     let call = lease.call("ponder").deadline(Duration::from_secs(7200)).start();
@@ -321,7 +321,7 @@ async fn a_call_under_way_holds_its_session_like_a_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tenant_that_is_made_anew_does_not_get_the_sessions_of_the_old() {
-    let (runtime, old, connections) = obedient(Runtime::builder()).await;
+    let (runtime, old, connections) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
     let catalog = old.catalog().clone();
     let first = old.lease("alice", "scripted").await.unwrap().session().id;
 
@@ -335,7 +335,7 @@ async fn a_tenant_that_is_made_anew_does_not_get_the_sessions_of_the_old() {
 
 #[tokio::test(start_paused = true)]
 async fn however_many_wait_for_a_session_it_is_opened_once() {
-    let (_runtime, tenant, connections) = obedient(Runtime::builder()).await;
+    let (_runtime, tenant, connections) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
 
     let leases = futures_util::future::join_all((0..20).map(|_| tenant.lease("alice", "scripted"))).await;
 
@@ -346,7 +346,7 @@ async fn however_many_wait_for_a_session_it_is_opened_once() {
 
 #[tokio::test(start_paused = true)]
 async fn two_users_never_share_a_session() {
-    let (_runtime, tenant, connections) = obedient(Runtime::builder()).await;
+    let (_runtime, tenant, connections) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
 
     let alice = tenant.lease("alice", "scripted").await.unwrap();
     let bob = tenant.lease("bob", "scripted").await.unwrap();
@@ -357,7 +357,7 @@ async fn two_users_never_share_a_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leased_session_is_never_reaped_and_an_idle_one_is_without_any_traffic() {
-    let (runtime, tenant, connections) = obedient(Runtime::builder()).await;
+    let (runtime, tenant, connections) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
     let lease = tenant.lease("alice", "scripted").await.unwrap();
 
     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -378,7 +378,7 @@ async fn a_leased_session_is_never_reaped_and_an_idle_one_is_without_any_traffic
 fn a_lease_may_be_dropped_outside_of_a_runtime_and_after_its_end() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (runtime, lease, call) = tokio.block_on(async {
-        let (runtime, tenant, _) = obedient(Runtime::builder()).await;
+        let (runtime, tenant, _) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
         let lease = tenant.lease("alice", "scripted").await.unwrap();
         let call = lease.call("ponder").start();
         (runtime, lease, call)
@@ -394,7 +394,7 @@ fn a_lease_may_be_dropped_outside_of_a_runtime_and_after_its_end() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_session_can_be_given_up_and_leaves_it_idle() {
     let (connector, mut servers) = scripted();
-    let (runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
 
     let waiting = tokio::time::timeout(Duration::from_secs(1), tenant.lease("alice", "scripted")).await;
 
@@ -409,7 +409,7 @@ async fn waiting_for_a_session_can_be_given_up_and_leaves_it_idle() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_settles_every_call_and_takes_no_more_leases() {
     let (connector, mut servers) = scripted();
-    let (runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
     let sent = lease.call("sent").start();
     server.message().await.unwrap();
@@ -428,7 +428,7 @@ async fn a_drain_settles_every_call_and_takes_no_more_leases() {
 #[tokio::test(start_paused = true)]
 async fn dropping_everything_closes_the_session() {
     let (connector, mut servers) = scripted();
-    let (runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
     drop((lease, tenant, runtime));
@@ -438,7 +438,7 @@ async fn dropping_everything_closes_the_session() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_a_tenant_leaves_the_others() {
-    let (runtime, acme, _) = obedient(Runtime::builder()).await;
+    let (runtime, acme, _) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
     let catalog = acme.catalog().clone();
     let other = runtime.tenant("other").catalog(catalog).apply().await.unwrap();
     let lease = other.lease("alice", "scripted").await.unwrap();
@@ -481,7 +481,9 @@ fn question(id: &str) -> Value {
 async fn a_question_to_a_person_is_answered_with_its_context_and_stops_the_time_of_the_call() {
     let (asked, mut questions) = mpsc::unbounded_channel();
     let (connector, mut servers) = scripted();
-    let builder = Runtime::builder().server_requests(Person { asked, ponders: Duration::from_secs(300) });
+    let builder = Runtime::builder()
+        .limits(limits_for_paused_clock())
+        .server_requests(Person { asked, ponders: Duration::from_secs(300) });
     let (_runtime, tenant) = tenant_of(builder, connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
@@ -503,7 +505,9 @@ async fn a_question_to_a_person_is_answered_with_its_context_and_stops_the_time_
 async fn a_server_that_asks_without_end_does_not_hold_a_call_for_ever() {
     let (asked, _questions) = mpsc::unbounded_channel();
     let (connector, mut servers) = scripted();
-    let builder = Runtime::builder().server_requests(Person { asked, ponders: Duration::from_secs(60) });
+    let builder = Runtime::builder()
+        .limits(limits_for_paused_clock())
+        .server_requests(Person { asked, ponders: Duration::from_secs(60) });
     let (_runtime, tenant) = tenant_of(builder, connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
     let began = Instant::now();
@@ -527,7 +531,9 @@ async fn a_server_that_asks_without_end_does_not_hold_a_call_for_ever() {
 async fn a_question_that_the_server_withdraws_is_not_answered() {
     let (asked, mut questions) = mpsc::unbounded_channel();
     let (connector, mut servers) = scripted();
-    let builder = Runtime::builder().server_requests(Person { asked, ponders: Duration::from_secs(5) });
+    let builder = Runtime::builder()
+        .limits(limits_for_paused_clock())
+        .server_requests(Person { asked, ponders: Duration::from_secs(5) });
     let (_runtime, tenant) = tenant_of(builder, connector).await;
     let (lease, mut server) = open(&tenant, &mut servers).await;
 
@@ -545,7 +551,7 @@ async fn a_question_that_the_server_withdraws_is_not_answered() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_answers_is_refused_and_a_ping_is_answered() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder(), connector).await;
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (_lease, mut server) = open(&tenant, &mut servers).await;
 
     server.say(json!({ "jsonrpc": "2.0", "id": 1, "method": "roots/list" })).await;
