@@ -2,6 +2,9 @@
 //!
 //! What is compared is interleaved in one run, round by round, because machines are noisy: the ratio of a round counts, and
 //! the median of the rounds with its spread is printed. Nothing here judges.
+//!
+//! With words after `--`, only the sections of these names run: `guest`, `calls`, `spinners`, `command-line`. The variable
+//! `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +21,7 @@ use innkeeper::{
         boundary::{Call, Event, Settings, TransportKind},
     },
 };
-use innkeeper_tests::{artifacts, awkward::Scenario};
+use innkeeper_tests::{artifacts, awkward::Scenario, faulty};
 use rmcp::{
     ServiceExt,
     model::{CallToolRequestParams, ClientConfig, ProtocolVersion},
@@ -26,22 +29,39 @@ use rmcp::{
     transport::TokioChildProcess,
 };
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 const ROUNDS: usize = 15;
 
 fn main() {
     // `cargo test --benches` runs this too, and only wants to know that it starts.
-    if std::env::args().any(|argument| argument == "--test") {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--test") {
         return;
     }
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| *wanted == section);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio starts");
     runtime.block_on(async {
         println!("median of {ROUNDS} rounds [least, most]\n");
         let innkeeper = Runtime::builder().start().await.expect("the runtime starts");
-        let guest = innkeeper.load_component(ComponentSource::Embedded).await.expect("a guest is embedded");
-        guest_alone(&guest).await;
-        sequential_calls(&innkeeper, &guest).await;
-        command_line();
+        let source = match std::env::var_os("INNKEEPER_GUEST") {
+            Some(file) => ComponentSource::File(file.into()),
+            None => ComponentSource::Embedded,
+        };
+        let guest = innkeeper.load_component(source).await.expect("the guest loads");
+        if wants("guest") {
+            guest_alone(&guest).await;
+        }
+        if wants("calls") {
+            sequential_calls(&innkeeper, &guest).await;
+        }
+        if wants("spinners") {
+            beside_spinners(&innkeeper, &guest).await;
+        }
+        if wants("command-line") {
+            command_line();
+        }
         innkeeper.drain(Duration::from_secs(5)).await;
     });
 }
@@ -49,17 +69,26 @@ fn main() {
 // ------------------------------------------------------------------------------------------------ the guest alone
 
 async fn guest_alone(component: &Component) {
-    for (name, size, calls) in [("64 B", 64, 20_000), ("64 KiB", 65_536, 500), ("1 MiB", 1_048_576, 50)] {
+    for (name, params, reply, calls) in [
+        ("64 B, reply of 64 B", 64, 64, 20_000),
+        ("64 B, reply of 1 KiB", 64, 1024, 20_000),
+        ("64 B, reply of 64 KiB", 64, 65_536, 1_000),
+        ("64 B, reply of 1 MiB", 64, 1_048_576, 100),
+        ("1 MiB, reply of 64 B", 1_048_576, 64, 100),
+    ] {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             let mut guest = opened(component).await;
+            // Made beforehand: what is timed is the guest, and bringing bytes to it.
+            let calls: Vec<(Call, Bytes)> = (1..=calls).map(|id| call_with_reply(id, params, reply)).collect();
+            let count = calls.len();
             let began = Instant::now();
-            for id in 0..calls {
-                call_and_reply(&mut guest, id + 1, size).await;
+            for (call, reply) in calls {
+                call_and_reply(&mut guest, call, reply).await;
             }
-            rounds.push(began.elapsed().as_secs_f64() / f64::from(calls) * 1e6);
+            rounds.push(began.elapsed().as_secs_f64() / count as f64 * 1e6);
         }
-        print(&format!("guest, call and reply of {name}"), rounds, "µs");
+        print(&format!("guest, call of {name}"), rounds, "µs");
     }
 
     let mut rounds = Vec::new();
@@ -77,7 +106,8 @@ async fn guest_alone(component: &Component) {
     let mut idle = Vec::new();
     for _ in 0..IDLE {
         let mut guest = opened(component).await;
-        call_and_reply(&mut guest, 1, 64).await;
+        let (call, reply) = call_with_reply(1, 64, 64);
+        call_and_reply(&mut guest, call, reply).await;
         idle.push(guest);
     }
     println!("{:<58} {:>10.1} KiB", "guest, resident while idle", f64::from(resident() - before) / f64::from(IDLE));
@@ -102,15 +132,19 @@ async fn opened(component: &Component) -> Instance {
 }
 
 /// Ids on the wire follow the handshake's, which is 1.
-async fn call_and_reply(guest: &mut Instance, id: u32, size: usize) {
-    let params = Bytes::from(format!(r#"{{"name":"echo","arguments":{{"text":"{}"}}}}"#, "x".repeat(size)));
-    let call =
-        Call { id: id.into(), method: "tools/call".into(), params: Some(params), progress: true, all_pages: false };
-    let written = guest.handle(2, &[Event::Call(call)]).await.expect("it writes");
-    let text = "x".repeat(size);
+fn call_with_reply(id: u32, params: usize, reply: usize) -> (Call, Bytes) {
+    let params = Bytes::from(format!(r#"{{"name":"echo","arguments":{{"text":"{}"}}}}"#, "x".repeat(params)));
+    let text = "x".repeat(reply);
     let reply =
         format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#, id + 1);
-    let completed = guest.handle(3, &[Event::Frame(reply.into())]).await.expect("it completes");
+    let call =
+        Call { id: id.into(), method: "tools/call".into(), params: Some(params), progress: true, all_pages: false };
+    (call, reply.into())
+}
+
+async fn call_and_reply(guest: &mut Instance, call: Call, reply: Bytes) {
+    let written = guest.handle(2, &[Event::Call(call)]).await.expect("it writes");
+    let completed = guest.handle(3, &[Event::Frame(reply)]).await.expect("it completes");
     assert!(written.len() == 1 && completed.len() == 1, "{written:?} {completed:?}");
 }
 
@@ -188,6 +222,64 @@ async fn theirs(native: &RunningService<RoleClient, ClientConfig>, size: usize) 
     let request = CallToolRequestParams::new("fill").with_arguments(arguments);
     let result = native.call_tool(request).await.expect("it answers");
     assert_ne!(result.is_error, Some(true));
+}
+
+// ------------------------------------------------------------------------------------------------ beside spinning guests
+
+/// Calls of one measurement: enough for a 99th percentile that is not the longest.
+const PACED_CALLS: usize = 400;
+
+/// One session of one tenant calls at a steady pace, alone and beside guests of another tenant that compute without end until
+/// their budget kills them, and are opened again at once.
+async fn beside_spinners(runtime: &Runtime, guest: &Component) {
+    let server = artifacts::awkward_server(Scenario::Plain);
+    let program = server.program.to_str().expect("paths of the target folder are text");
+    let command = innkeeper::Command::new(program).args(server.args.iter());
+    let catalog = Catalog::new().server("plain", Server::command(command));
+    let tenant = runtime.tenant("victim").guest(guest.clone()).catalog(catalog).apply().await.expect("it applies");
+    let lease = tenant.lease("user", "plain").await.expect("the server opens");
+    let faulty = faulty::faulty(runtime).await;
+    let villain = faulty::tenant(runtime, "villain", &faulty, faulty::quiet()).await;
+
+    let mut alone = Vec::new();
+    for spinners in [2, 4] {
+        let (mut beside, mut ratios) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS / 3 {
+            let before = paced_p99(&lease).await;
+            let mut spinning = JoinSet::new();
+            for number in 0..spinners {
+                let villain = villain.clone();
+                spinning.spawn(async move {
+                    loop {
+                        let lease = villain.lease(format!("spinner-{number}"), "quiet").await.expect("it opens");
+                        lease.call("spin").start().await.expect_err("it is stopped");
+                    }
+                });
+            }
+            let during = paced_p99(&lease).await;
+            spinning.shutdown().await;
+            alone.push(before);
+            beside.push(during);
+            ratios.push(during / before);
+        }
+        print(&format!("p99 of a call beside {spinners} spinning guests"), beside, "ms");
+        print(&format!("p99 of a call beside {spinners} spinning guests: ratio to alone"), ratios, "");
+    }
+    print("p99 of a call alone", alone, "ms");
+}
+
+/// The 99th percentile of the time of a call, in milliseconds.
+async fn paced_p99(lease: &Lease) -> f64 {
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
+    let mut times = Vec::with_capacity(PACED_CALLS);
+    for _ in 0..PACED_CALLS {
+        pace.tick().await;
+        let began = Instant::now();
+        ours(lease, 64).await;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    times[PACED_CALLS * 99 / 100 - 1]
 }
 
 // ------------------------------------------------------------------------------------------------ the command line

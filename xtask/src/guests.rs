@@ -51,7 +51,10 @@ fn build(guests: &[Guest], workspace: &Workspace, folder: &Path) -> Result<()> {
     cargo.args(guests.iter().filter_map(|guest| guest.feature).flat_map(|feature| ["--features", feature]));
     // Flags of the user are for the user's machine (a linker, a CPU) and would break or vary the module. The panic
     // messages in it must not carry the paths of the machine that built it either.
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(workspace)?.join("\u{1f}"));
+    let mut flags = remapped_paths(workspace)?;
+    // Vectors are a third faster on large payloads, and every engine that runs components has them.
+    flags.push("--codegen=target-feature=+simd128".to_owned());
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     cargo.run("build the guests")?;
 
     for guest in guests {
