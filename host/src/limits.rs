@@ -77,6 +77,9 @@ pub struct Limits {
     pub progress_backlog: usize,
     /// Lines of standard error that are kept of each process, for errors. Default 50, of at most 1 KiB each.
     pub stderr_lines: usize,
+    /// Parameters of a notification that subscribers get, in bytes. Default 64 KiB, because a subscriber that is behind keeps as
+    /// many of them as [`event_backlog`](Self::event_backlog) says. A larger one is dropped and logged.
+    pub notification: usize,
     /// Events that a subscriber may be behind. Default 1,024; it is told how many it missed.
     pub event_backlog: usize,
 }
@@ -107,6 +110,7 @@ impl Default for Limits {
             server_requests: 64,
             progress_backlog: 64,
             stderr_lines: 50,
+            notification: 64 * 1024,
             event_backlog: 1_024,
         }
     }
@@ -131,6 +135,10 @@ impl Limits {
         }
         for places in [&mut self.mailbox, &mut self.event_backlog, &mut self.progress_backlog, &mut self.stderr_lines] {
             *places = (*places).min(MOST_PLACES);
+        }
+        // With none of these no call would ever be taken.
+        for least in [&mut self.frame, &mut self.calls_in_flight, &mut self.write_queue] {
+            *least = (*least).max(1);
         }
         self
     }

@@ -29,7 +29,8 @@ impl SliceClock {
         self.0.store(thread_cpu_time().max(1), Relaxed);
     }
 
-    fn reset(&self) {
+    /// To be called on the session's thread, before the first slice.
+    pub(super) fn reset(&self) {
         self.0.store(0, Relaxed);
     }
 
@@ -73,7 +74,6 @@ impl Meter {
     }
 
     pub(super) fn begin_burst(&mut self) {
-        self.clock.reset();
         self.started = Instant::now();
         self.used = Duration::ZERO;
     }

@@ -113,6 +113,7 @@ impl Runner {
         burst: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, GuestFault> {
         let mut burst: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(burst);
+        clock.reset();
 
         if let Placement::Session = self.placement {
             let mut context = Context::from_waker(Waker::noop());

@@ -33,6 +33,8 @@ pub(super) struct Job {
 
 pub(super) struct Workers {
     queue: Arc<Queue>,
+    /// One per core: they only get what nobody else wants.
+    most_threads: usize,
 }
 
 #[derive(Default)]
@@ -52,14 +54,15 @@ struct State {
 impl Workers {
     /// Starts no thread: the first slow burst does.
     pub(super) fn new() -> Self {
-        Self { queue: Arc::default() }
+        Self { queue: Arc::default(), most_threads: thread::available_parallelism().map_or(1, usize::from) }
     }
 
     /// Queues a burst. If no thread can be started it is dropped, and whoever waits for its result sees that.
     pub(super) fn submit(&self, job: Job) {
         let mut state = self.queue.lock();
         state.jobs.push_back(job);
-        if state.idle == 0 && state.threads < most_threads() {
+        // A thread that was woken counts as idle until it runs, and may have a burst already.
+        if state.jobs.len() > state.idle && state.threads < self.most_threads {
             let queue = self.queue.clone();
             let spawned = thread::Builder::new().name("innkeeper-slow".into()).spawn(move || queue.work());
             match spawned {
@@ -84,11 +87,6 @@ impl Drop for Workers {
         drop(state);
         self.queue.changed.notify_all();
     }
-}
-
-/// One thread per core: they only get what nobody else wants.
-fn most_threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Queue {

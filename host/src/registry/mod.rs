@@ -49,6 +49,8 @@ struct Table {
     last_id: u64,
     /// The runtime is being closed.
     draining: bool,
+    /// Nothing is idle as far as the reaper knows: it waits to be told.
+    reaper_sleeps: bool,
 }
 
 struct Entry {
@@ -130,8 +132,12 @@ impl Registry {
             entry.leases -= 1;
             if entry.leases == 0 {
                 entry.idle_since = Instant::now();
+                // All may be idle for equally long, so nothing is due before what the reaper waits for already.
+                let sleeps = std::mem::take(&mut table.reaper_sleeps);
                 drop(table);
-                self.idled.notify_one();
+                if sleeps {
+                    self.idled.notify_one();
+                }
             }
         }
     }

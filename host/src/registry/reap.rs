@@ -48,6 +48,7 @@ impl Registry {
             }
         }
         let next = table.open.values().filter(|entry| entry.leases == 0).map(due).min();
+        table.reaper_sleeps = next.is_none();
         (sessions, next)
     }
 }

@@ -32,7 +32,10 @@ struct OpenCall {
     params: Option<Bytes>,
     reply: ReplySender,
     settled: bool,
-    sent: bool,
+    /// Whether the guest was told of it, and may name it.
+    told: bool,
+    /// Frames for it that were queued, those that were cut off the queue again not counted.
+    frames: u32,
     allowed: Duration,
     total: Duration,
     /// When it is due; not in the deadlines while it is paused or settled.
@@ -51,8 +54,21 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn contains(&self, id: u64) -> bool {
-        self.open.contains_key(&id)
+    /// Whether the guest may name it.
+    pub(super) fn is_told(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|call| call.told)
+    }
+
+    /// The guest hears of it now.
+    pub(super) fn tell(&mut self, id: u64) {
+        if let Some(call) = self.open.get_mut(&id) {
+            call.told = true;
+        }
+    }
+
+    /// Whether its caller was told that nothing of it was sent, so that nothing may be sent any more.
+    pub(super) fn must_stay_unsent(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|call| call.settled && call.frames == 0)
     }
 
     pub(super) fn params(&self, id: u64) -> Option<&Bytes> {
@@ -79,7 +95,8 @@ impl Calls {
             params: request.params.clone(),
             reply,
             settled: false,
-            sent: false,
+            told: false,
+            frames: 0,
             allowed,
             total,
             due,
@@ -90,10 +107,17 @@ impl Calls {
         self.open.insert(id, call);
     }
 
-    /// Bytes of the call may leave from now on.
-    pub(super) fn mark_sent(&mut self, id: u64, sent: bool) {
+    /// A frame of the call was queued: bytes of it may leave from now on.
+    pub(super) fn queued(&mut self, id: u64) {
         if let Some(call) = self.open.get_mut(&id) {
-            call.sent = sent;
+            call.frames = call.frames.saturating_add(1);
+        }
+    }
+
+    /// A frame of the call was cut off the queue before any byte of it left. Others may have left.
+    pub(super) fn cut(&mut self, id: u64) {
+        if let Some(call) = self.open.get_mut(&id) {
+            call.frames = call.frames.saturating_sub(1);
         }
     }
 
@@ -199,6 +223,6 @@ impl Calls {
 
 impl OpenCall {
     fn may_have_run(&self) -> MayHaveRun {
-        if self.sent { MayHaveRun::Unknown } else { MayHaveRun::No }
+        if self.frames > 0 { MayHaveRun::Unknown } else { MayHaveRun::No }
     }
 }

@@ -24,6 +24,7 @@ use crate::{
         Batch, GuestFault,
         boundary::{DisconnectCause, Effect, Event, Fault, FaultKind, LogLevel, Outcome, Payload, Segment},
     },
+    names::ServerName,
 };
 
 /// Processes that a guest may ask for beyond the first. Finding out what a server speaks takes one; a second is for a server
@@ -55,11 +56,11 @@ impl Owner {
             () = told_to_close(&mut self.close) => return Err(self.closing()),
         };
         let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
+        self.copied = 0;
         // Calls that the guest completes because the connection is of no use fail for the reason that it gives.
         if let Some(Effect::Disconnected(cause)) = batch.effects.last() {
             self.disconnected = Some(self.cause_of(cause.clone(), &batch.events)?);
         }
-        self.copied = 0;
         let mut log_lines = 0;
         for effect in batch.effects {
             if let Effect::Log { level, message } = &effect {
@@ -89,7 +90,7 @@ impl Owner {
             count += 1;
         }
         let batch: Vec<Event> = self.pending.drain(..count).collect();
-        self.pending_bytes = self.pending.iter().map(|event| event.bytes().len()).sum();
+        self.recount_pending();
         batch
     }
 
@@ -105,7 +106,16 @@ impl Owner {
             }
             Effect::Notification { method, params } => {
                 let params = self.resolve(&params, events)?;
-                self.spec.observer.notified(method, params);
+                let limit = self.spec.limits.notification;
+                if params.len() > limit {
+                    tracing::warn!(
+                        bytes = params.len(),
+                        limit,
+                        "a notification of the server is too large to be passed on"
+                    );
+                } else {
+                    self.spec.observer.notified(method, params);
+                }
                 Ok(())
             }
             Effect::ServerRequest { id, call, method, params } => {
@@ -141,10 +151,13 @@ impl Owner {
     fn write(&mut self, frame: &Payload, call: Option<u64>, events: &[Event]) -> Result<(), Error> {
         if let Some(call) = call {
             self.check_call(call)?;
+            if self.calls.must_stay_unsent(call) {
+                return Err(self.fault(&format!("it wrote call {call} after its caller was told that it was not sent")));
+            }
         }
         let parts = parts(frame, events, &self.calls).map_err(|detail| self.fault(detail))?;
         let length = total(&parts);
-        if length > self.spec.limits.frame + ENVELOPE {
+        if length > self.spec.limits.frame.saturating_add(ENVELOPE) {
             return Err(self.fault(&format!("it wrote a frame of {length} bytes")));
         }
         // The connection may have ended in the same batch; whoever waits for an answer hears of that.
@@ -152,7 +165,8 @@ impl Owner {
         // New calls are not taken while the queue is full, so only replies of the guest can fill it further; a call of the
         // largest size that was taken just before is no fault.
         let queued = link.queued();
-        if queued > self.spec.limits.write_queue + self.spec.limits.frame + ENVELOPE {
+        let most = self.spec.limits.write_queue.saturating_add(self.spec.limits.frame).saturating_add(ENVELOPE);
+        if queued > most {
             return Err(Error::Unavailable {
                 server: self.spec.server.clone(),
                 reason: format!("it does not read its input: {queued} bytes wait for it"),
@@ -164,29 +178,29 @@ impl Owner {
             return Err(self.fault("it wrote a frame that contains the delimiter of frames"));
         }
         if let Some(call) = call {
-            self.calls.mark_sent(call, true);
+            self.calls.queued(call);
         }
         Ok(())
     }
 
     fn complete(&mut self, call: u64, outcome: Outcome, events: &[Event]) -> Result<(), Error> {
         self.check_call(call)?;
+        let mut of_session = false;
         let outcome = match outcome {
             Outcome::Result(payload) => Ok(self.resolve(&payload, events)?),
             Outcome::Error(payload) => Err(Error::Server(ServerError::new(self.resolve(&payload, events)?))),
             Outcome::Fault(fault) if fault.kind == FaultKind::Disconnected && self.disconnected.is_some() => {
+                of_session = true;
                 Err(self.disconnected.clone().unwrap_or_else(|| self.error_of(fault)))
             }
             Outcome::Fault(fault) => Err(self.error_of(fault)),
         };
-        let server = self.spec.server.clone();
+        let server = &self.spec.server;
         self.calls.settle(call, &mut self.deadlines, |may_have_run| {
-            outcome.map_err(|error| match (error, may_have_run) {
-                // Cases that say that nothing was sent, for a call that was.
-                (Error::InvalidInput { reason, .. } | Error::Unsupported { detail: reason }, MayHaveRun::Unknown) => {
-                    Error::Unavailable { server, reason, retry_after: None, may_have_run }
-                }
-                (error, may_have_run) => error.with_may_have_run(may_have_run),
+            outcome.map_err(|error| match error {
+                // The answer to this very call.
+                Error::Server(_) if !of_session => error,
+                error => of_call(&error, server, may_have_run),
             })
         });
         self.call_closed(call);
@@ -198,7 +212,7 @@ impl Owner {
             self.check_call(call)?;
         }
         if self.requests.was_asked(id) {
-            return Err(self.fault(&format!("it used the id {id} of a request of the server again")));
+            return Err(self.fault(&format!("it gave a request of the server the id {id}, but ids ascend")));
         }
         if self.requests.len() >= self.spec.limits.server_requests as usize {
             return Err(self.fault("it passed on more requests of the server than may be open"));
@@ -213,6 +227,10 @@ impl Owner {
             return Err(self.fault("it said twice that it is ready"));
         }
         if self.link.is_none() {
+            if self.exit.is_some() {
+                // Its server ended just now, and the guest hears of that in the same batch.
+                return Ok(());
+            }
             return Err(self.fault("it said that it is ready without a connection"));
         }
         self.is_ready = true;
@@ -259,14 +277,18 @@ impl Owner {
             return Err(self.fault(&format!("it asked for more than {FRESH_PROCESSES} fresh processes")));
         }
         // The old one ends beside the new one; what it said last is nobody's business any more.
-        self.ending.extend(self.link.take().map(Link::close));
+        if let Some(mut link) = self.link.take() {
+            self.cut_queue(&mut link);
+            self.ending.push(link.close());
+        }
         self.pending.retain(|event| !matches!(event, Event::Frame(_) | Event::Exited(_)));
+        self.recount_pending();
         self.connect();
         Ok(())
     }
 
     fn check_call(&self, call: u64) -> Result<(), Error> {
-        if self.calls.contains(call) {
+        if self.calls.is_told(call) {
             return Ok(());
         }
         Err(self.fault(&format!("it named call {call}, which is not open")))
@@ -274,29 +296,28 @@ impl Owner {
 
     fn resolve(&mut self, payload: &Payload, events: &[Event]) -> Result<Bytes, Error> {
         // One range of one event is shared, not copied, unless most of what it would keep alive is something else.
-        if let [Segment::Event { index, offset, length }] = payload.as_slice() {
-            let event = events.get(*index as usize);
-            let found = event.and_then(|event| Some((event, range(event.bytes(), *offset, *length)?)));
-            let (event, bytes) = found.ok_or_else(|| self.fault("it named a range outside of its event"))?;
-            return Ok(match event.shared() {
-                Some(shared) if bytes.len() >= shared.len() / 4 => shared.slice_ref(bytes),
-                _ => Bytes::copy_from_slice(bytes),
-            });
+        if let [Segment::Event { index, offset, length }] = payload.as_slice()
+            && let Some(shared) = events.get(*index as usize).and_then(Event::shared)
+            && let Some(bytes) = range(shared, *offset, *length)
+            && bytes.len() >= shared.len() / 4
+        {
+            return Ok(shared.slice_ref(bytes));
         }
         let parts = parts(payload, events, &self.calls).map_err(|detail| self.fault(detail))?;
         let length = total(&parts);
         // Ranges cost the guest nothing, so a payload could name the same bytes over and over, and a batch have many of them.
         self.copied = self.copied.saturating_add(length);
-        if self.copied > self.largest_payload() {
-            return Err(self.fault("its payloads are larger than a frame, or a gathered result"));
+        if self.copied > self.most_copied() {
+            return Err(self.fault("its payloads are larger than a frame and a gathered result"));
         }
         let mut bytes = BytesMut::with_capacity(length);
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         Ok(bytes.freeze())
     }
 
-    fn largest_payload(&self) -> usize {
-        self.spec.limits.frame.max(self.spec.limits.gathered_result).saturating_add(ENVELOPE)
+    /// What an honest guest needs: each byte of the batch once, and a result that it has gathered.
+    fn most_copied(&self) -> usize {
+        self.spec.limits.frame.saturating_add(self.spec.limits.gathered_result).saturating_add(ENVELOPE)
     }
 
     fn error_of(&self, fault: Fault) -> Error {
@@ -316,6 +337,22 @@ impl Owner {
 
     pub(super) fn fault(&self, detail: &str) -> Error {
         guest_fault(&self.spec, &GuestFault::Boundary(detail.to_owned()))
+    }
+}
+
+/// An error of a session, or of the guest, as one of its calls hears it: true to whether bytes of that call may have left.
+pub(super) fn of_call(error: &Error, server: &ServerName, may_have_run: MayHaveRun) -> Error {
+    let unavailable = |reason| Error::Unavailable { server: server.clone(), reason, retry_after: None, may_have_run };
+    match error {
+        // The server has refused the session, not the call.
+        Error::Server(refusal) => unavailable(format!("it refused the session: {refusal}")),
+        // These say that nothing was sent.
+        Error::InvalidInput { reason, .. } | Error::Unsupported { detail: reason } | Error::Start { reason, .. }
+            if may_have_run != MayHaveRun::No =>
+        {
+            unavailable(reason.clone())
+        }
+        error => error.clone().with_may_have_run(may_have_run),
     }
 }
 

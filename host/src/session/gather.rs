@@ -5,28 +5,29 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
     deadlines::Due,
-    handle::{Control, Incoming, Said},
+    handle::{Control, Incoming, Said, SessionSpec},
     link::{Link, News},
-    owner::{Owner, Waiting},
+    owner::{Connecting, Owner, Waiting, closing},
 };
 use crate::{
     Error, MayHaveRun, Phase,
     error::ServerExit,
     guest::boundary::{Answer, Call, Event, ExitStatus},
-    transport::{BoxFuture, Connection},
+    transport::Connection,
 };
 
 /// Events of a batch. Bounds the time between two looks at the outside.
 const MOST_EVENTS: usize = 256;
 
-/// How long after the end of its output a process may take to end by itself.
+/// How long a connection that is over may take to give the rest of its output, and after that its process to end by itself.
 const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(250);
 
 /// Something that the owner waited for.
@@ -44,9 +45,9 @@ impl Owner {
     ///
     /// What must not wait is looked at each time: a server that always has something to say must not switch off deadlines.
     pub(super) async fn gather(&mut self) -> Result<(), Error> {
-        // Nor must its session keep the thread for itself.
-        tokio::task::consume_budget().await;
         loop {
+            // Nor must its session keep the thread for itself.
+            tokio::task::consume_budget().await;
             if self.close.borrow().is_some() {
                 return Err(self.closing());
             }
@@ -108,18 +109,17 @@ impl Owner {
     fn gather_frames(&mut self) -> Result<(), Error> {
         while self.has_room() {
             let Some(link) = &mut self.link else { break };
-            match link.next_frame() {
-                Ok(Some(frame)) => self.push(Event::Frame(frame)),
-                Ok(None) => break,
-                Err(_) => {
-                    return Err(Error::TooLarge {
-                        what: format!("a message of server `{}`", self.spec.server),
-                        limit: self.spec.limits.frame,
-                        setting: "frame",
-                        may_have_run: MayHaveRun::No,
-                    });
-                }
-            }
+            let Some(frame) = next_frame(link, &self.spec)? else { break };
+            self.push(Event::Frame(frame));
+        }
+        Ok(())
+    }
+
+    /// The frames that were read from a connection that is over: as many as there are, up to the bytes of one largest.
+    fn take_frames(&mut self, link: &mut Link) -> Result<(), Error> {
+        while self.pending_bytes < self.spec.limits.frame {
+            let Some(frame) = next_frame(link, &self.spec)? else { break };
+            self.push(Event::Frame(frame));
         }
         Ok(())
     }
@@ -137,7 +137,8 @@ impl Owner {
         }
         while self.has_room() && self.accepts_calls() {
             let Some(waiting) = self.waiting.pop_front() else { break };
-            if let Event::Call(_) = waiting.event {
+            if let Event::Call(call) = &waiting.event {
+                self.calls.tell(call.id);
                 self.in_flight += 1;
             }
             self.push(waiting.event);
@@ -199,9 +200,6 @@ impl Owner {
         if let Some(place) = self.waiting.iter().position(|waiting| is_it(&waiting.event)) {
             self.waiting.remove(place);
             self.calls.remove(id, &mut self.deadlines);
-        } else if let Some(place) = self.pending.iter().position(is_it) {
-            self.pending.remove(place);
-            self.call_closed(id);
         } else {
             self.push(Event::CancelCall(id));
         }
@@ -237,18 +235,18 @@ impl Owner {
     /// The connection is over: reads what is left of it, and tells the guest.
     async fn connection_ended(&mut self, status: Option<ExitStatus>) -> Result<(), Error> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
-        while status.is_some() && link.read_rest().await {
-            // What is left of a process's output is at most what a pipe holds; more than a frame of it is not kept.
-            if !self.has_room() {
+        // What it said last may be an answer, and may be in the pipe still: that the pipe was empty a moment ago says nothing.
+        let until = Instant::now() + EXIT_AFTER_OUTPUT;
+        loop {
+            self.take_frames(&mut link)?;
+            if self.pending_bytes >= self.spec.limits.frame {
                 break;
             }
-            self.link = Some(link);
-            self.gather_frames()?;
-            let Some(again) = self.link.take() else { return Ok(()) };
-            link = again;
+            if !timeout_at(until, link.read_rest()).await.unwrap_or(false) {
+                break;
+            }
         }
-        let unsent = link.cut_queue();
-        unsent.into_iter().for_each(|call| self.calls.mark_sent(call, false));
+        self.cut_queue(&mut link);
         let mut closing = link.close();
         let status = match status {
             Some(status) => status,
@@ -263,7 +261,7 @@ impl Owner {
     }
 
     pub(super) fn closing(&self) -> Error {
-        Error::Closing { what: format!("the session with server `{}`", self.spec.server), may_have_run: MayHaveRun::No }
+        closing(&self.spec)
     }
 }
 
@@ -274,6 +272,15 @@ pub(super) async fn told_to_close(close: &mut watch::Receiver<Option<Instant>>) 
     }
 }
 
+fn next_frame(link: &mut Link, spec: &SessionSpec) -> Result<Option<Bytes>, Error> {
+    link.next_frame().map_err(|_| Error::TooLarge {
+        what: format!("a message of server `{}`", spec.server),
+        limit: spec.limits.frame,
+        setting: "frame",
+        may_have_run: MayHaveRun::No,
+    })
+}
+
 async fn news(link: &mut Option<Link>) -> News {
     match link {
         Some(link) => link.news().await,
@@ -281,11 +288,12 @@ async fn news(link: &mut Option<Link>) -> News {
     }
 }
 
-async fn connected(
-    connecting: &mut Option<BoxFuture<'static, Result<Connection, String>>>,
-) -> Result<Connection, String> {
+async fn connected(connecting: &mut Option<Connecting>) -> Result<Connection, String> {
     match connecting {
-        Some(connecting) => connecting.await,
+        Some(connecting) => {
+            connecting.begun = true;
+            (&mut connecting.connection).await
+        }
         None => std::future::pending().await,
     }
 }

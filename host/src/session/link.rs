@@ -28,7 +28,7 @@ pub(super) struct Link {
     written: u64,
     /// Where each frame of the queue begins, as a number of bytes ever queued, and the call that it is for.
     frames_out: VecDeque<(u64, Option<u64>)>,
-    /// Whether the writer was given bytes that it has not passed on yet.
+    /// Whether there are bytes to be written, or that the writer has not passed on yet; never after an error.
     unflushed: bool,
     ended: Option<BoxFuture<'static, ExitStatus>>,
     peer: Box<dyn Peer>,
@@ -71,9 +71,9 @@ impl Link {
         self.frames.next()
     }
 
-    /// Bytes that wait to be written.
+    /// Bytes that wait to be written, and what it takes to remember where frames begin: frames may be tiny.
     pub(super) fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.frames_out.len() * size_of::<(u64, Option<u64>)>()
     }
 
     /// Queues a frame. False: it contains the delimiter.
@@ -104,6 +104,7 @@ impl Link {
     /// Writes what can be written at once.
     pub(super) async fn write_now(&mut self) {
         std::future::poll_fn(|context| {
+            // An error is met again when news are waited for.
             let _ = self.poll_write(context);
             Poll::Ready(())
         })
@@ -121,6 +122,14 @@ impl Link {
     }
 
     fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<News> {
+        // First, because a server that always has something to say must not keep what is for it from being written.
+        if self.unflushed {
+            match self.poll_write(context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(News::Wrote),
+                Poll::Ready(Err(_)) => return Poll::Ready(News::End),
+                Poll::Pending => {}
+            }
+        }
         {
             let mut read = pin!(self.reader.read_buf(self.frames.buffer()));
             match read.as_mut().poll(context) {
@@ -134,13 +143,6 @@ impl Link {
         {
             self.ended = None;
             return Poll::Ready(News::Ended(status));
-        }
-        if self.unflushed {
-            return match self.poll_write(context) {
-                Poll::Ready(Ok(())) => Poll::Ready(News::Wrote),
-                Poll::Ready(Err(_)) => Poll::Ready(News::End),
-                Poll::Pending => Poll::Pending,
-            };
         }
         Poll::Pending
     }
@@ -165,15 +167,9 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads what is left once the peer has ended, without waiting for more. False: that was all.
+    /// Reads on, once the connection is over. False: that was all. Cancellation safe.
     pub(super) async fn read_rest(&mut self) -> bool {
-        let reader = &mut self.reader;
-        let buffer = self.frames.buffer();
-        std::future::poll_fn(|context| {
-            let mut read = pin!(reader.read_buf(buffer));
-            Poll::Ready(matches!(read.as_mut().poll(context), Poll::Ready(Ok(1..))))
-        })
-        .await
+        matches!(self.reader.read_buf(self.frames.buffer()).await, Ok(1..))
     }
 
     /// Drops both streams, which asks the server to end, and returns what is left of it.

@@ -22,6 +22,8 @@ use tracing::Instrument;
 use super::{
     calls::Calls,
     deadlines::{Deadlines, Due},
+    effects::of_call,
+    gather::told_to_close,
     handle::{Control, Incoming, Observer, Said, SessionSpec, State},
     link::{Closing, Link},
     server_requests::ServerRequests,
@@ -56,6 +58,13 @@ pub(super) struct Inbox {
     pub(super) control: UnboundedSender<Control>,
 }
 
+/// A connection that is being made.
+pub(super) struct Connecting {
+    pub(super) connection: BoxFuture<'static, Result<Connection, String>>,
+    /// Whether the future was polled: before that nothing was started.
+    pub(super) begun: bool,
+}
+
 /// Something that the platform said, and that the guest has not been told yet.
 pub(super) struct Waiting {
     pub(super) event: Event,
@@ -72,7 +81,7 @@ pub(super) struct Owner {
     pub(super) close: watch::Receiver<Option<Instant>>,
     pub(super) runner: Runner,
     pub(super) link: Option<Link>,
-    pub(super) connecting: Option<BoxFuture<'static, Result<Connection, String>>>,
+    pub(super) connecting: Option<Connecting>,
     /// Number of the present connection, from 1.
     pub(super) incarnation: u32,
     /// How the last connection ended, once it has.
@@ -100,7 +109,7 @@ pub(super) struct Owner {
 }
 
 /// The life of a session.
-pub(super) async fn run(spec: SessionSpec, inbox: Inbox, state: watch::Sender<State>) {
+pub(super) async fn run(spec: SessionSpec, mut inbox: Inbox, state: watch::Sender<State>) {
     let span = tracing::info_span!(
         "session",
         id = %spec.id,
@@ -112,10 +121,16 @@ pub(super) async fn run(spec: SessionSpec, inbox: Inbox, state: watch::Sender<St
     // However this task ends, by a panic of an embedder's code too, others must hear that the session is gone.
     let last_word = LastWord { observer: spec.observer.clone(), state: state.clone(), id: spec.id };
     async move {
-        match Runner::new(&spec.component, spec.strikes.clone()).await {
+        let runner = tokio::select! {
+            biased;
+            runner = Runner::new(&spec.component, spec.strikes.clone()) => {
+                runner.map_err(|fault| guest_fault(&spec, &fault))
+            }
+            () = told_to_close(&mut inbox.close) => Err(closing(&spec)),
+        };
+        match runner {
             Ok(runner) => Owner::new(spec, inbox, state, runner).live().await,
-            Err(fault) => {
-                let error = guest_fault(&spec, &fault);
+            Err(error) => {
                 spec.observer.closing(&error);
                 state.send_replace(State::Closed(error.clone()));
                 spec.observer.closed(&error);
@@ -218,12 +233,21 @@ impl Owner {
         let spec = &self.spec;
         let context =
             ConnectContext::new(spec.tenant.clone(), spec.user.clone(), spec.server.clone(), self.incarnation);
-        self.connecting = Some(spec.connector.connect(context));
+        self.connecting = Some(Connecting { connection: spec.connector.connect(context), begun: false });
     }
 
     pub(super) fn push(&mut self, event: Event) {
         self.pending_bytes += event.bytes().len();
         self.pending.push_back(event);
+    }
+
+    pub(super) fn recount_pending(&mut self) {
+        self.pending_bytes = self.pending.iter().map(|event| event.bytes().len()).sum();
+    }
+
+    /// What of the queue has not left never will: the calls that it is for may say so.
+    pub(super) fn cut_queue(&mut self, link: &mut Link) {
+        link.cut_queue().into_iter().for_each(|call| self.calls.cut(call));
     }
 
     pub(super) fn exited(&self, exit: ServerExit) -> Error {
@@ -245,50 +269,36 @@ impl Owner {
         self.spec.observer.closing(&error);
         self.state.send_replace(State::Closing(error.clone()));
         self.calls_in.close();
-        while let Ok(incoming) = self.calls_in.try_recv() {
+        // `recv` and not `try_recv`: whoever is just handing a call over is waited for, which takes no time.
+        while let Some(incoming) = self.calls_in.recv().await {
             if let Said::Call { reply, .. } = incoming.said {
-                reply.complete(Err(self.of_unsent(&error)));
+                reply.complete(Err(of_call(&error, &self.spec.server, MayHaveRun::No)));
             }
         }
-        // What has not left now never will.
-        let unsent = self.link.as_mut().map(Link::cut_queue).unwrap_or_default();
-        unsent.into_iter().for_each(|call| self.calls.mark_sent(call, false));
-        let of_unsent = self.of_unsent(&error);
-        self.calls.settle_all(&mut self.deadlines, |may_have_run| {
-            Err(match may_have_run {
-                MayHaveRun::No => of_unsent.clone(),
-                _ => error.clone().with_may_have_run(may_have_run),
-            })
-        });
+        self.waiting.clear();
+        let mut link = self.link.take();
+        if let Some(link) = &mut link {
+            self.cut_queue(link);
+        }
+        let server = &self.spec.server;
+        self.calls.settle_all(&mut self.deadlines, |may_have_run| Err(of_call(&error, server, may_have_run)));
+        self.requests.clear();
 
         let by_itself = Instant::now() + self.spec.limits.close_input + self.spec.limits.close_terminate;
-        if let Some(mut link) = self.link.take() {
+        if let Some(mut link) = link {
             self.last_words(&mut link, by_itself).await;
             self.ending.push(link.close());
         }
-        if let Some(connecting) = self.connecting.take() {
-            // A process may be about to start; it is closed when it is there.
-            if let Ok(Ok(connection)) = timeout(CONNECTING, connecting).await {
+        // A process may be about to start; it is closed when it is there. One that nobody has begun to start never is.
+        if let Some(Connecting { connection, begun: true }) = self.connecting.take() {
+            let until = self.close.borrow().unwrap_or(by_itself).min(Instant::now() + CONNECTING);
+            if let Ok(Ok(connection)) = timeout_at(until, connection).await {
                 self.ending.push(Link::new(connection, self.spec.limits.frame).close());
             }
         }
         self.await_ends(by_itself).await;
         self.state.send_replace(State::Closed(error.clone()));
         self.spec.observer.closed(&error);
-    }
-
-    /// The error of a call of which nothing has left, when the session ends with `error`.
-    fn of_unsent(&self, error: &Error) -> Error {
-        match error {
-            // The server has refused the session, not the call.
-            Error::Server(refusal) => Error::Unavailable {
-                server: self.spec.server.clone(),
-                reason: format!("it refused the session: {refusal}"),
-                retry_after: None,
-                may_have_run: MayHaveRun::No,
-            },
-            error => error.clone().with_may_have_run(MayHaveRun::No),
-        }
     }
 
     /// Has the guest say goodbye, which must not hold up the end.
@@ -343,6 +353,10 @@ async fn all_ended(ending: &mut [Closing]) {
 /// The guest's clock.
 pub(super) fn nanoseconds(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn closing(spec: &SessionSpec) -> Error {
+    Error::Closing { what: format!("the session with server `{}`", spec.server), may_have_run: MayHaveRun::No }
 }
 
 pub(super) fn guest_fault(spec: &SessionSpec, fault: &GuestFault) -> Error {

@@ -78,9 +78,16 @@ impl ServerRequests {
     }
 }
 
+impl ServerRequests {
+    /// Nobody wants the answers any more.
+    pub(super) fn clear(&mut self) {
+        self.open.drain().for_each(|(_, open)| open.task.abort());
+    }
+}
+
 impl Drop for ServerRequests {
     fn drop(&mut self) {
-        self.open.values().for_each(|open| open.task.abort());
+        self.clear();
     }
 }
 
