@@ -5,6 +5,7 @@
 
 mod command_line;
 mod differential;
+mod endings;
 mod faulty_guests;
 mod hostile_servers;
 mod invented_protocol;
