@@ -102,11 +102,14 @@ async fn a_call_that_was_sent_may_have_run_when_the_next_process_cannot_be_start
     assert_eq!((held.code(), held.may_have_run()), ("start_failed", MayHaveRun::No), "{held}");
 }
 
-/// A reader that has nothing at the first look at what has come, as a pipe whose readiness was not looked up again.
+/// A reader that has nothing at the first looks at what has come, as a pipe whose readiness was not looked up again.
 struct Late {
     reader: DuplexStream,
-    looked: bool,
+    looks: u32,
 }
+
+/// The owner looks once before it hears of a call, and once after it has written it.
+const LOOKS: u32 = 2;
 
 impl AsyncRead for Late {
     fn poll_read(
@@ -114,13 +117,15 @@ impl AsyncRead for Late {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if !self.looked {
-            self.looked = true;
+        if self.looks < LOOKS {
+            self.looks += 1;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let read = Pin::new(&mut self.reader).poll_read(context, buffer);
-        self.looked = read.is_pending();
+        if read.is_pending() {
+            self.looks = 0;
+        }
         read
     }
 }
@@ -129,7 +134,7 @@ impl AsyncRead for Late {
 async fn an_answer_that_has_come_is_not_lost_when_the_next_call_cannot_be_written() {
     let (writer, input) = duplex(PIPE);
     let (reader, mut output) = duplex(PIPE);
-    let connection = Connection::new(Late { reader, looked: false }, writer, Framing::Lines);
+    let connection = Connection::new(Late { reader, looks: 0 }, writer, Framing::Lines);
     let connection = Arc::new(Mutex::new(Some(connection)));
     let server = Server::connector(connector_fn("a connection of this test", move |_| {
         let connection = connection.clone();
