@@ -5,7 +5,7 @@ use innkeeper::{Catalog, Component, ComponentSource, Runtime, Server, Tenant};
 use crate::{artifacts, in_process};
 
 /// Faults by the method that asks for them, and words of what the host says of each.
-pub const FAULTS: [(&str, &str); 22] = [
+pub const FAULTS: [(&str, &str); 25] = [
     ("spin", "CPU time"),
     ("allocate", "memory"),
     ("trap", "trapped"),
@@ -23,6 +23,9 @@ pub const FAULTS: [(&str, &str); 22] = [
     ("progress-after-complete", "which is not open"),
     ("newline-in-frame", "delimiter"),
     ("fresh-process-3", "fresh processes"),
+    ("ready-twice", "twice that it is ready"),
+    ("ready-without-connection", "ready without a connection"),
+    ("request-id-twice", "the id 1 of a request of the server again"),
     ("http-on-stream", "HTTP request"),
     ("many-timers", "timers"),
     ("many-server-requests", ""),

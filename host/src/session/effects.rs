@@ -212,7 +212,8 @@ impl Owner {
             self.check_call(call)?;
         }
         if self.requests.was_asked(id) {
-            return Err(self.fault(&format!("it gave a request of the server the id {id}, but ids ascend")));
+            return Err(self
+                .fault(&format!("it used the id {id} of a request of the server again, or a lower one: ids ascend")));
         }
         if self.requests.len() >= self.spec.limits.server_requests as usize {
             return Err(self.fault("it passed on more requests of the server than may be open"));

@@ -68,7 +68,9 @@ async fn a_guest_that_fails_while_opening_is_the_error_of_the_lease() {
     let runtime = Runtime::builder().start().await.unwrap();
     let guest = faulty(&runtime).await;
 
-    for (mode, said) in [("spin-on-open", "CPU time"), ("trap-on-open", "trapped")] {
+    for (mode, said) in
+        [("spin-on-open", "CPU time"), ("trap-on-open", "trapped"), ("ready-too-soon", "ready without a connection")]
+    {
         let tenant = tenant(&runtime, mode, &guest, quiet().revision(mode)).await;
 
         let error = tenant.lease("alice", "quiet").await.unwrap_err();

@@ -4,12 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod command_line;
+mod connections;
 mod differential;
+mod dropped_calls;
 mod endings;
 mod faulty_guests;
+mod guest_states;
 mod hostile_servers;
 mod invented_protocol;
 mod native_and_wasm;
+mod payloads;
 mod platform;
 mod real_servers;
 mod sessions;

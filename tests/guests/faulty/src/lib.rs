@@ -9,11 +9,11 @@
 mod methods;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bindings::exports::innkeeper::guest::client::{
-    CallId, Effect, Event, FaultKind, Guest, GuestInfo, Instant, Outstanding, RestoreError, SessionInfo, Settings,
-    SnapshotError,
+    Answer, CallId, Effect, Event, FaultKind, Guest, GuestInfo, Instant, Outstanding, RestoreError, Segment,
+    ServerRequestId, SessionInfo, Settings, SnapshotError,
 };
 
 mod bindings {
@@ -37,6 +37,8 @@ enum Mode {
     TrapOnOpen,
     /// Is never ready.
     NeverReady,
+    /// Is ready before there is a connection.
+    ReadyTooSoon,
     /// Traps when asked for a snapshot.
     TrapInSnapshot,
     /// Never returns from `snapshot`.
@@ -52,10 +54,11 @@ enum Mode {
 }
 
 impl Mode {
-    const NAMES: [(Self, &str); 9] = [
+    const NAMES: [(Self, &str); 10] = [
         (Self::SpinOnOpen, "spin-on-open"),
         (Self::TrapOnOpen, "trap-on-open"),
         (Self::NeverReady, "never-ready"),
+        (Self::ReadyTooSoon, "ready-too-soon"),
         (Self::TrapInSnapshot, "trap-in-snapshot"),
         (Self::SpinInSnapshot, "spin-in-snapshot"),
         (Self::HugeSnapshot, "huge-snapshot"),
@@ -78,6 +81,10 @@ struct State {
     mode: Mode,
     /// Calls that wait for their cancellation or the end, honestly.
     held: BTreeSet<CallId>,
+    /// Calls that wait for the next connection, honestly.
+    restarting: Vec<CallId>,
+    /// Calls that wait for the platform's answer to a request, by its id.
+    asking: BTreeMap<ServerRequestId, CallId>,
     /// Memory that was asked for and is not given back.
     kept: Vec<Vec<u8>>,
 }
@@ -89,27 +96,42 @@ thread_local! {
 impl State {
     fn handle(&mut self, event: &Event, index: u32, effects: &mut Vec<Effect>) {
         match event {
-            Event::Open(settings) => self.open(settings),
+            Event::Open(settings) => self.open(settings, effects),
             Event::Started(_) if self.mode != Mode::NeverReady => {
-                let info = SessionInfo { revision: self.mode.name().into(), peer: methods::bytes("{}") };
-                effects.push(Effect::Ready(info));
+                effects.push(self.ready());
+                let restarting = std::mem::take(&mut self.restarting);
+                effects.extend(restarting.into_iter().map(|id| methods::complete(id, methods::bytes("null"))));
             }
             Event::Call(call) => methods::perform(call, index, self, effects),
             Event::CancelCall(id) => {
                 let held = self.held.remove(id);
                 effects.extend(held.then(|| methods::fail(*id, FaultKind::Cancelled)));
             }
+            Event::ServerResponse(response) => {
+                let answer = match &response.answer {
+                    Answer::Result(json) | Answer::Error(json) => json.clone(),
+                    Answer::Refused => b"\"refused\"".to_vec(),
+                };
+                let asking = self.asking.remove(&response.id);
+                effects.extend(asking.map(|id| methods::complete(id, vec![Segment::Bytes(answer)])));
+            }
             Event::Exited(_) | Event::Close => {
-                let held = std::mem::take(&mut self.held);
-                effects.extend(held.into_iter().map(|id| methods::fail(id, FaultKind::Disconnected)));
+                let held = std::mem::take(&mut self.held).into_iter();
+                let asking = std::mem::take(&mut self.asking).into_values();
+                effects.extend(held.chain(asking).map(|id| methods::fail(id, FaultKind::Disconnected)));
             }
             _ => {}
         }
     }
 
-    fn open(&mut self, settings: &Settings) {
+    fn ready(&self) -> Effect {
+        Effect::Ready(SessionInfo { revision: self.mode.name().into(), peer: methods::bytes("{}") })
+    }
+
+    fn open(&mut self, settings: &Settings, effects: &mut Vec<Effect>) {
         self.mode = settings.revision.as_deref().map_or(Mode::Honest, Mode::of);
         match self.mode {
+            Mode::ReadyTooSoon => effects.push(self.ready()),
             Mode::SpinOnOpen => methods::spin(),
             Mode::TrapOnOpen => methods::trap(),
             _ => {}
@@ -161,7 +183,7 @@ impl Guest for Faulty {
             _ => {}
         }
         let held = outstanding.calls.iter().map(|call| call.id).collect();
-        STATE.set(State { mode, held, kept: Vec::new() });
+        STATE.set(State { mode, held, ..State::default() });
         Ok(Vec::new())
     }
 }

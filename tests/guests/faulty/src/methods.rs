@@ -9,7 +9,7 @@ use std::hint::black_box;
 use super::State;
 use crate::bindings::exports::innkeeper::guest::client::{
     Call, CallId, Completion, Effect, EventRange, Fault, FaultKind, HttpRequest, LogLevel, LogLine, Notification,
-    Outcome, ParamsRange, Payload, Progress, Segment, ServerRequest, Target, Timer, Write,
+    Outcome, ParamsRange, Payload, Progress, Segment, ServerRequest, ServerRequestId, Target, Timer, Write,
 };
 
 /// An id of a call that no host gives in a test.
@@ -44,6 +44,23 @@ pub(crate) fn perform(call: &Call, index: u32, state: &mut State, effects: &mut 
         "send" => {
             state.held.insert(id);
             effects.push(Effect::Write(Write { frame: echo(call), call: Some(id) }));
+        }
+        // Asks for a fresh process, and completes when it is there.
+        "fresh-process" => {
+            state.restarting.push(id);
+            effects.push(Effect::FreshProcess);
+        }
+        // Asks the platform, by a request of that id, and completes with the answer.
+        "ask" => {
+            state.asking.insert(number(1), id);
+            effects.push(ask(number(1), Some(id)));
+        }
+        // Withdraws the request of that id, and completes; the call that waited for the answer is cancelled.
+        "withdraw" => {
+            let asking = state.asking.remove(&number(1));
+            effects.push(Effect::WithdrawServerRequest(number(1)));
+            effects.extend(asking.map(|asking| fail(asking, FaultKind::Cancelled)));
+            effects.push(complete(id, echo(call)));
         }
 
         // Is not completed, whatever happens.
@@ -89,6 +106,12 @@ pub(crate) fn perform(call: &Call, index: u32, state: &mut State, effects: &mut 
         "newline-in-frame" => effects.push(Effect::Write(Write { frame: bytes("{}\n{}"), call: Some(id) })),
         // Wants one process more than a session may have.
         "fresh-process-3" => effects.extend([Effect::FreshProcess, Effect::FreshProcess, Effect::FreshProcess]),
+        // Is ready, as it has been all along.
+        "ready-twice" => effects.push(state.ready()),
+        // Is ready between two processes.
+        "ready-without-connection" => effects.extend([Effect::FreshProcess, state.ready()]),
+        // Gives two open requests to the platform one id.
+        "request-id-twice" => effects.extend([ask(1, Some(id)), ask(1, Some(id))]),
         // Starts an HTTP exchange, where there is a stream.
         "http-on-stream" => effects.push(Effect::Request(http_request(id))),
 
@@ -98,15 +121,30 @@ pub(crate) fn perform(call: &Call, index: u32, state: &mut State, effects: &mut 
             effects.extend((0..number(100_000)).map(|_| notification()));
             effects.push(complete(id, echo(call)));
         }
+        // Completes with the params, so many times over.
+        "repeated-result" => effects.push(complete(id, repeated(echo(call), number(1)))),
+        // Says the params twice over in each of so many notifications.
+        "repeated-notifications" => {
+            let twice =
+                || Effect::Notification(Notification { method: "flood".into(), params: repeated(echo(call), 2) });
+            effects.extend((0..number(1)).map(|_| twice()));
+            effects.push(complete(id, bytes("null")));
+        }
+        // Says the first eighth of the event in each of so many notifications.
+        "repeated-slices" => {
+            let eighth = call.params.as_ref().map_or(0, Vec::len) / 8;
+            let eighth = event(index, 0, u32::try_from(eighth).unwrap_or(u32::MAX));
+            let slice = || Effect::Notification(Notification { method: "flood".into(), params: eighth.clone() });
+            effects.extend((0..number(1)).map(|_| slice()));
+            effects.push(complete(id, bytes("null")));
+        }
         // Sets very many timers, all far away.
         "many-timers" => {
             effects.extend((0..number(100_000)).map(|id| Effect::SetTimer(Timer { id, at: u64::MAX })));
             effects.push(complete(id, echo(call)));
         }
         // Asks the platform very many things at once.
-        "many-server-requests" => effects.extend((0..number(100_000)).map(|id| {
-            Effect::ServerRequest(ServerRequest { id, call: None, method: "flood".into(), params: Vec::new() })
-        })),
+        "many-server-requests" => effects.extend((0..number(100_000)).map(|id| ask(id, None))),
         // Logs one line of very many bytes.
         "huge-log" => {
             effects.push(Effect::Log(LogLine { level: LogLevel::Info, message: text(number(MIB)) }));
@@ -136,10 +174,11 @@ pub(crate) fn trap() -> ! {
     std::process::abort()
 }
 
+/// Takes memory and leaves it untouched: to fill it would use up the time of a burst first, on a slow machine.
 fn allocate() -> ! {
     let mut kept = Vec::new();
     loop {
-        kept.push(vec![1_u8; 1 << 20]);
+        kept.push(Vec::<u8>::with_capacity(1 << 20));
         black_box(&kept);
     }
 }
@@ -184,6 +223,15 @@ fn params(call: CallId, offset: u32, length: u32) -> Payload {
 
 fn event(index: u32, offset: u32, length: u32) -> Payload {
     vec![Segment::Event(EventRange { index, offset, length })]
+}
+
+/// The same segments, so many times over.
+fn repeated(payload: Payload, times: u64) -> Payload {
+    (0..times).flat_map(|_| payload.clone()).collect()
+}
+
+fn ask(id: ServerRequestId, call: Option<CallId>) -> Effect {
+    Effect::ServerRequest(ServerRequest { id, call, method: "ask".into(), params: Vec::new() })
 }
 
 fn text(length: u64) -> String {
