@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{config::ConfigError, names::ServerName};
+use crate::{Isolation, config::ConfigError, names::ServerName};
 
 /// Whether a call that failed may have had an effect at the server.
 ///
@@ -223,6 +223,16 @@ pub enum Error {
         /// What the system said, and what to try.
         reason: String,
     },
+    /// The machine does not give the isolation that the server is to have. Nothing was started.
+    #[error("server `{server}` cannot be isolated as `{wanted}`: {reason}")]
+    Isolation {
+        /// The server.
+        server: ServerName,
+        /// What it was to have.
+        wanted: Isolation,
+        /// What is missing.
+        reason: String,
+    },
     /// The server's process ended, or its connection.
     #[error("server `{server}` {exit}{}", last_lines(.exit))]
     ServerExited {
@@ -311,6 +321,7 @@ impl Error {
             Self::Cancelled { .. } => "cancelled",
             Self::Unavailable { .. } => "unavailable",
             Self::Start { .. } => "start_failed",
+            Self::Isolation { .. } => "isolation",
             Self::ServerExited { .. } => "server_exited",
             Self::Server(_) => "server_error",
             Self::Protocol { .. } => "protocol_violation",

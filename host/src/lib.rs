@@ -43,11 +43,13 @@
 //! The library runs on tokio, of either flavour, with time and I/O enabled. [`RuntimeBuilder::start`] remembers the tokio
 //! runtime that it is called on; everything else may be dropped anywhere, also outside of one.
 #![deny(missing_docs)]
+#![cfg_attr(not(unix), allow(dead_code, reason = "what only servers that are commands need"))]
 
 mod api;
 pub mod config;
 mod error;
 pub mod guest;
+mod isolation;
 mod limits;
 pub mod mcp;
 mod names;
@@ -56,13 +58,26 @@ mod session;
 pub mod transport;
 
 pub use api::{
-    Answer, Call, CallBuilder, Catalog, ClosedSession, DrainReport, Event, Events, Lagged, Lease, RefuseAll, Runtime,
-    RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant,
+    Answer, Call, CallBuilder, Catalog, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease, RefuseAll,
+    Runtime, RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant,
     TenantBuilder,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};
+pub use isolation::{Isolation, ProcessLimits};
 pub use limits::Limits;
 pub use names::{ServerName, SessionId, TenantName, UserName};
 pub use session::{CallId, SessionInfo};
 pub use transport::Command;
+
+/// The supervisor, as the content of a file: for [`RuntimeBuilder::supervisor`], on systems that forbid to execute it from memory.
+/// It belongs to this version of the library.
+///
+/// # Errors
+///
+/// [`Error::System`] where the library was built without, and why.
+#[cfg(target_os = "linux")]
+pub fn supervisor_program() -> Result<&'static [u8], Error> {
+    transport::process::PROGRAM
+        .map_err(|reason| Error::System { what: "this build has no supervisor", reason: reason.to_owned() })
+}

@@ -21,7 +21,12 @@ use innkeeper::{
         boundary::{Call, Event, Settings, TransportKind},
     },
 };
-use innkeeper_tests::{artifacts, awkward::Scenario, faulty};
+use innkeeper_tests::{
+    artifacts,
+    awkward::Scenario,
+    faulty,
+    figures::{ROUNDS, print},
+};
 use rmcp::{
     ServiceExt,
     model::{CallToolRequestParams, ClientConfig, ProtocolVersion},
@@ -30,8 +35,6 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-
-const ROUNDS: usize = 15;
 
 fn main() {
     // `cargo test --benches` runs this too, and only wants to know that it starts.
@@ -306,10 +309,4 @@ fn command_line() {
         rounds.push(began.elapsed().as_secs_f64() * 1e3);
     }
     print("`innkeeper tools -- SERVER`, start to end", rounds, "ms");
-}
-
-fn print(what: &str, mut rounds: Vec<f64>, unit: &str) {
-    rounds.sort_by(f64::total_cmp);
-    let (least, median, most) = (rounds[0], rounds[rounds.len() / 2], rounds[rounds.len() - 1]);
-    println!("{what:<58} {median:>10.2} {unit:<3} [{least:.2}, {most:.2}]");
 }

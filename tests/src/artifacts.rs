@@ -3,8 +3,10 @@
 //! What is missing is a panic that names the task to run. It is never a reason
 //! to skip a test.
 
-use std::env;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{env, fs, io, process};
 
 /// A program of a server with its arguments.
 #[derive(Clone, Debug)]
@@ -27,6 +29,44 @@ pub fn guest(package: &str) -> PathBuf {
 pub fn awkward_server(scenario: crate::awkward::Scenario) -> ServerCommand {
     let program = present(profile_folder().join("awkward-server"), "test");
     ServerCommand { program, args: vec![scenario.name().into()] }
+}
+
+/// A program of the tests, by its name.
+#[track_caller]
+pub fn program(name: &str) -> PathBuf {
+    present(profile_folder().join(name), "test")
+}
+
+/// A file with the same content that every user can read, for tests that become another one: the file itself, or a copy of it
+/// where a folder above it is closed to others, as the home of root is.
+pub fn for_everybody(file: &Path) -> PathBuf {
+    const OTHERS: u32 = 0o005;
+    let open = |path: &Path, bits: u32| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & bits == bits);
+    if open(file, OTHERS & 0o004) && file.ancestors().skip(1).all(|folder| open(folder, OTHERS & 0o001)) {
+        return file.to_owned();
+    }
+    // One for each user that runs tests, and copied over from run to run: the programs are large.
+    let user = fs::metadata("/proc/self").expect("these tests need a mounted /proc").uid();
+    let folder = env::temp_dir().join(format!("innkeeper-tests-{user}"));
+    let copy = folder.join(file.file_name().expect("a file has a name"));
+    let copied = fs::create_dir_all(&folder).and_then(|()| replace(file, &folder, &copy));
+    copied.unwrap_or_else(|error| panic!("cannot copy {} to {}: {error}", file.display(), copy.display()));
+    copy
+}
+
+/// Puts a copy in place in one step, so that a test beside this one sees the whole file.
+fn replace(file: &Path, folder: &Path, copy: &Path) -> io::Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+
+    let (ours, theirs) = (fs::metadata(file)?, fs::metadata(copy).ok());
+    if theirs.is_some_and(|theirs| theirs.len() == ours.len() && theirs.mtime() >= ours.mtime()) {
+        return Ok(());
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    let unfinished = folder.join(format!("{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    fs::copy(file, &unfinished)?;
+    fs::set_permissions(&unfinished, fs::Permissions::from_mode(ours.permissions().mode() | 0o555))?;
+    fs::rename(unfinished, copy)
 }
 
 /// The command line.
@@ -59,6 +99,20 @@ pub fn time_server() -> ServerCommand {
 #[track_caller]
 pub fn rmcp_time_server() -> ServerCommand {
     ServerCommand { program: installed("rust/bin/mcp-server-time"), args: Vec::new() }
+}
+
+/// The folder in which `npx` finds the reference server "everything".
+#[track_caller]
+pub fn npm_folder() -> PathBuf {
+    // What marks it as one with the server in it.
+    let program = everything_server().program;
+    program.ancestors().nth(3).expect("the folder of a package is three above its programs").to_owned()
+}
+
+/// The program `uvx`, and the home of a user of it who has started the reference server for the time before.
+#[track_caller]
+pub fn uvx() -> (PathBuf, PathBuf) {
+    (installed("python/bin/uvx"), installed("uv/home"))
 }
 
 #[track_caller]

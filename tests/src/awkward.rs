@@ -3,8 +3,9 @@
 //! Each scenario is a behaviour seen in a real server, or one that a hostile
 //! server would choose. The process `awkward-server` takes the name of one as
 //! its argument and, apart from it, is a plain MCP server over stdio with the
-//! tools of [`tool`]. A scenario changes how answers are delivered and not what
-//! a tool does, so that a test can tell whether a call has run.
+//! tools of [`tool`]. A scenario changes how answers are delivered, or which
+//! processes there are, and not what a tool does, so that a test can tell
+//! whether a call has run.
 
 use std::str::FromStr;
 
@@ -80,6 +81,22 @@ scenarios! {
     Grandchild = "grandchild",
     /// Starts a child in a process group of its own that holds its output and stays when the server exits.
     GrandchildInOwnGroup = "grandchild-in-own-group",
+    /// Starts a child in its process group that holds nothing of it and stays when the server exits.
+    QuietGrandchild = "quiet-grandchild",
+    /// Starts a child in a session of its own, which setsid(2) makes, and exits without it.
+    GrandchildInOwnSession = "grandchild-in-own-session",
+    /// The same with an empty environment, so that no mark in it tells where it came from.
+    GrandchildWithoutEnvironment = "grandchild-without-environment",
+    /// Starts a daemon by the book: forked twice, in a session of its own, ignoring every signal that can be ignored.
+    Daemon = "daemon",
+    /// Starts 16 processes that fork, exit and leave their session, for ever, each as soon as nothing is left of the one before.
+    ForkChains = "fork-chains",
+    /// The same without pause, so that they end faster than anybody can wait for them.
+    ForkStorm = "fork-storm",
+    /// Has tools that look into its own process and attack others: [`tool::OF_PROCESSES`].
+    Attacker = "attacker",
+    /// Stops itself with SIGSTOP as soon as it is initialized.
+    StopsItself = "stops-itself",
     /// Closes its output at the first tool call, and lives until the end of its input.
     ClosesStdoutButLives = "closes-stdout-but-lives",
     /// Writes each byte by itself.
@@ -114,9 +131,22 @@ pub mod tool {
     pub const RECEIVED: &str = "received";
     /// Gives its environment, `NAME=VALUE` a line.
     pub const ENVIRONMENT: &str = "environment";
+    /// Gives its open descriptors, one a line.
+    pub const DESCRIPTORS: &str = "descriptors";
+    /// Tries everything that one process can do to another, and that the other survives, to the process `process`. Gives a
+    /// line for each attempt: its name, a colon, and [`SUCCEEDED`] or what the system said.
+    pub const ATTACK: &str = "attack";
+    /// Tries to kill the process `process` in every way. Gives lines as [`ATTACK`] does.
+    pub const KILL: &str = "kill";
 
-    /// All of them.
+    /// What every server has.
     pub const ALL: [&str; 6] = [ECHO, SLEEP, COUNT, FILL, RECEIVED, ENVIRONMENT];
+
+    /// What only [`Scenario::Attacker`](super::Scenario::Attacker) has, beside those.
+    pub const OF_PROCESSES: [&str; 3] = [DESCRIPTORS, ATTACK, KILL];
+
+    /// The outcome of an attack that was not refused.
+    pub const SUCCEEDED: &str = "succeeded";
 
     /// The variable that names the file of [`COUNT`]. A file, because a count in memory would not survive the process.
     pub const COUNT_FILE: &str = "AWKWARD_COUNT_FILE";

@@ -1,10 +1,14 @@
 //! Finding processes that a run has started, whoever their parent is by now.
 //!
-//! A process that was orphaned has another parent, and one in a group or session
-//! of its own has another of those, but its environment stays. So a test marks
-//! the environment of its servers, and afterwards looks for the mark in all
-//! processes. Those that cleared their environment are not found; no server of
-//! the tests does.
+//! There are two witnesses, because each can be deceived:
+//!
+//! - A process that was orphaned has another parent, and one in a group or
+//!   session of its own has another of those, but its environment stays. So a
+//!   test marks the environment of its servers, and afterwards looks for the mark
+//!   in all processes ([`Marker`]). A process that cleared its environment is not
+//!   found.
+//! - The descendants of a process that adopts orphans, as `witness` does, stay its
+//!   descendants whatever they do ([`below`]), for as long as it lives.
 
 use std::fs;
 use std::process;
@@ -45,16 +49,63 @@ impl Marker {
     }
 }
 
+/// A process as it was at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Who waits for its end.
+    pub parent: u32,
+    /// A letter of proc_pid_stat(5), such as `T` for stopped and `Z` for a zombie.
+    pub state: char,
+}
+
+impl Process {
+    /// What is known of a process, unless it is gone.
+    pub fn look(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // proc_pid_stat(5): the name in parentheses may hold anything, so the fields count from its end.
+        let mut fields = stat.rsplit(')').next()?.split_ascii_whitespace();
+        let (state, parent) = (fields.next()?.chars().next()?, fields.next()?.parse().ok()?);
+        Some(Self { pid, parent, state })
+    }
+
+    /// The command line that it was started with; empty for a zombie.
+    pub fn command_line(&self) -> String {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ")
+    }
+}
+
+/// All descendants of a process, zombies included. Read process by process: what forks meanwhile may be missed, so an empty
+/// answer is worth as much as what the ancestor itself says when it waits.
+pub fn below(ancestor: u32) -> Vec<Process> {
+    let look = |parent| children(parent).into_iter().filter_map(Process::look);
+    let mut found: Vec<Process> = look(ancestor).collect();
+    let mut next = 0;
+    while let Some(process) = found.get(next) {
+        found.extend(look(process.pid));
+        next += 1;
+    }
+    // Some may have moved up to an ancestor that was read later.
+    found.sort_by_key(|process| process.pid);
+    found.dedup_by_key(|process| process.pid);
+    found
+}
+
+/// The children of all threads of a process. Not found by looking at all processes, of which there may be many, and some too
+/// short-lived to be looked at.
+pub fn children(parent: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let listed = listed.collect::<Vec<_>>().join(" ");
+    listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Children of this process that ended and were not waited for.
 pub fn zombies() -> Vec<u32> {
-    let zombie_of_ours = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // proc_pid_stat(5): the name in parentheses may hold anything, so the fields count from its end.
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
-        let (state, parent) = (fields.next(), fields.next());
-        state == Some("Z") && parent.and_then(|parent| parent.parse().ok()) == Some(process::id())
-    };
-    all().filter(zombie_of_ours).collect()
+    let children = all().filter_map(Process::look).filter(|found| found.parent == process::id());
+    children.filter(|child| child.state == 'Z').map(|child| child.pid).collect()
 }
 
 fn all() -> impl Iterator<Item = u32> {
@@ -84,6 +135,26 @@ mod tests {
 
         assert_eq!(alive, [child.id()]);
         assert_eq!(marker.processes(), [0; 0]);
+    }
+
+    #[test]
+    fn a_grandchild_is_below_this_process() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "cat; :"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a shell starts");
+        let grandchildren = || below(process::id()).into_iter().filter(|found| found.parent == shell.id()).count();
+
+        // The shell starts it a moment after it has started itself.
+        while grandchildren() == 0 {
+            std::thread::yield_now();
+        }
+        drop(shell.stdin.take());
+        shell.wait().expect("the shell ends");
+
+        assert!(below(process::id()).iter().all(|found| found.pid != shell.id() && found.parent != shell.id()));
     }
 
     #[test]

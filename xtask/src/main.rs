@@ -13,6 +13,7 @@ mod command;
 mod component;
 mod guests;
 mod servers;
+mod targets;
 mod wasm_toolchain;
 mod workspace;
 
@@ -33,6 +34,8 @@ tasks:
   servers          install the real servers of the tests into <target>/servers/
   test [ARG]...    build and install all of that, then run `cargo test --workspace`,
                    or `cargo test ARG...` where there are arguments
+  check-targets    check that the library compiles for macOS and Windows, where their
+                   standard libraries can be had
   demo [ARG]...    build the default guest and the demo server, then run the demo
 
 environment:
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Some("guest") => without_arguments(&rest, guest),
         Some("test-guests") => without_arguments(&rest, test_guests),
         Some("servers") => without_arguments(&rest, servers),
+        Some("check-targets") => without_arguments(&rest, check_targets),
         Some("test") => test(&rest),
         Some("demo") => demo(&rest),
         Some("help" | "--help" | "-h") => {
@@ -81,6 +85,10 @@ fn test_guests() -> Result<()> {
 
 fn servers() -> Result<()> {
     servers::install(&Workspace::find()?)
+}
+
+fn check_targets() -> Result<()> {
+    targets::check(&Workspace::find()?)
 }
 
 fn test(arguments: &[OsString]) -> Result<()> {

@@ -10,11 +10,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::command::{Tool, exists};
 use crate::workspace::Workspace;
+
+/// How long uv may take to fetch a few megabytes. Without a network it tries again by itself.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Installs what is not there yet.
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
@@ -22,6 +26,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target.join("servers");
     install_from_npm(&pins, &folder.join("npm"))?;
     install_from_pypi(&pins, &folder.join("python"))?;
+    fill_cache_of_uvx(&pins, &folder.join("python"), &folder.join("uv"))?;
     install_from_crates_io(&pins, &folder.join("rust"), workspace)
 }
 
@@ -54,6 +59,38 @@ fn install_from_pypi(pins: &Path, folder: &Path) -> Result<()> {
     pip.args(["--no-deps", "--requirement"]).args([&requirements.pins]);
     pip.run("install the Python servers")?;
     Tool::new(&python).args(["-m", "pip", "check"]).run("check that the pins of the Python servers are complete")?;
+    requirements.now_installed()
+}
+
+/// Makes a home in whose cache `uvx` has the Python server, as after a first start.
+fn fill_cache_of_uvx(pins: &Path, python: &Path, folder: &Path) -> Result<()> {
+    const SERVER: &str = "mcp-server-time";
+
+    let Some(requirements) = Outdated::check(pins.join("requirements.txt"), folder)? else { return Ok(()) };
+    println!("filling the cache of uvx in {}", folder.display());
+    let pinned = fs::read_to_string(&requirements.pins)
+        .with_context(|| format!("cannot read {}", requirements.pins.display()))?;
+    let server = pinned.lines().find(|line| line.strip_prefix(SERVER).is_some_and(|rest| rest.starts_with("==")));
+    let server = server.with_context(|| format!("{} has no {SERVER}", requirements.pins.display()))?;
+    let programs = python.join("bin");
+    let mut uv = Tool::new(programs.join("uv"));
+    // What the user of this machine has configured must not decide where the cache is.
+    [
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "XDG_BIN_HOME",
+        "UV_CACHE_DIR",
+        "UV_NO_CACHE",
+        "UV_TOOL_DIR",
+        "UV_TOOL_BIN_DIR",
+    ]
+    .iter()
+    .for_each(|name| _ = uv.env_remove(name));
+    uv.env("HOME", folder.join("home"));
+    uv.args(["tool", "install", "--quiet", "--force", "--no-config", "--no-build", "--no-python-downloads"]);
+    uv.args(["--python".as_ref(), programs.join("python").as_os_str()]);
+    uv.args(["--constraints".as_ref(), requirements.pins.as_os_str()]).args([server]);
+    uv.run_within("fill the cache of uvx", PATIENCE)?;
     requirements.now_installed()
 }
 

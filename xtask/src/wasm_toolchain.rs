@@ -57,7 +57,7 @@ impl Toolchain {
         if choice == Choice::Debian {
             return debian();
         }
-        if has_target(workspace)? {
+        if has_target(workspace, TARGET)? {
             return Ok(Self::Own);
         }
         let Err(error) = add_target(workspace) else { return Ok(Self::Own) };
@@ -115,10 +115,10 @@ impl Choice {
     }
 }
 
-/// Whether the toolchain that runs this task has the target, whoever installed it.
-fn has_target(workspace: &Workspace) -> Result<bool> {
+/// Whether the toolchain that runs this task has a target, whoever installed it.
+pub(crate) fn has_target(workspace: &Workspace, target: &str) -> Result<bool> {
     let folder =
-        rustc(workspace).args(["--print", "target-libdir", "--target", TARGET]).output("find rustc's targets")?;
+        rustc(workspace).args(["--print", "target-libdir", "--target", target]).output("find rustc's targets")?;
     Ok(Path::new(folder.trim_end()).is_dir())
 }
 
@@ -139,7 +139,7 @@ fn add_target(workspace: &Workspace) -> Result<()> {
         .args(["target", "add", TARGET])
         .current_dir(&workspace.root)
         .run_within(&purpose, RUSTUP_LIMIT)?;
-    if !has_target(workspace)? {
+    if !has_target(workspace, TARGET)? {
         bail!("rustup brought {TARGET}, but not for the toolchain that runs this task; is RUSTC set to another?");
     }
     Ok(())
@@ -160,7 +160,7 @@ fn debian() -> Result<Toolchain> {
     Ok(Toolchain::Debian)
 }
 
-fn debian_is_complete() -> Result<bool> {
+pub(crate) fn debian_is_complete() -> Result<bool> {
     if ![DEBIAN_CARGO, DEBIAN_RUSTC, DEBIAN_LINKER].iter().all(|program| Path::new(program).exists()) {
         return Ok(false);
     }

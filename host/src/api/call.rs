@@ -127,11 +127,10 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        // In this order: the session may take the call from its mailbox between the two, and must then see that nobody waits.
-        if self.reply.abandon()
+        if let Some(abandoned) = self.reply.abandon()
             && let Some(cancel) = &self.cancel
         {
-            cancel.cancel();
+            cancel.cancel(abandoned);
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
+    Isolation, ProcessLimits,
     config::{Expanded, McpJson, ServerEntry, Transport},
+    isolation::Confinement,
     names::ServerName,
     transport::{Command, Connector, command_line},
 };
@@ -51,6 +53,8 @@ pub struct Server {
     pub(super) open_timeout: Option<Duration>,
     pub(super) call_timeout: Option<Duration>,
     pub(super) revision: Option<String>,
+    pub(super) confinement: Confinement,
+    pub(super) inherit_home: Option<bool>,
 }
 
 #[derive(Clone)]
@@ -79,7 +83,14 @@ impl Server {
     }
 
     fn new(reach: Reach) -> Self {
-        Self { reach, open_timeout: None, call_timeout: None, revision: None }
+        Self {
+            reach,
+            open_timeout: None,
+            call_timeout: None,
+            revision: None,
+            confinement: Confinement::default(),
+            inherit_home: None,
+        }
     }
 
     /// How long opening may take. Default: [`Limits::open`](crate::Limits::open).
@@ -103,6 +114,43 @@ impl Server {
         self
     }
 
+    /// What keeps the server's processes from others of the same user. Default: [`Isolation::Guarded`]. What a machine does not
+    /// give is [`Error::Isolation`](crate::Error::Isolation), and never less in its place.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.confinement.isolation = isolation;
+        self.confinement.allow_privileges &= isolation == Isolation::Basic;
+        self
+    }
+
+    /// Lets the server's processes gain privileges, by `sudo` or setuid programs. Default: no. It takes [`Isolation::Basic`], which
+    /// this sets, and a later [`Isolation::Guarded`] takes it back. What has gained privileges cannot be killed by the host's user: such a process may outlive its
+    /// session.
+    #[must_use]
+    pub fn allow_privileges(mut self, allow: bool) -> Self {
+        self.confinement.allow_privileges = allow;
+        if allow {
+            self.confinement.isolation = Isolation::Basic;
+        }
+        self
+    }
+
+    /// What each process of the server may use. Default: what the host may, and no core files.
+    #[must_use]
+    pub fn process_limits(mut self, limits: ProcessLimits) -> Self {
+        self.confinement.limits = limits;
+        self
+    }
+
+    /// Whether the server has the `HOME`, `XDG_*` and `TMPDIR` of the host; otherwise it gets empty folders for each of its
+    /// processes, which go with it. Default: in a runtime with one tenant it has, in one with several it has not. `npx` and
+    /// `uvx` keep their caches there, and download anew each time without.
+    #[must_use]
+    pub fn inherit_home(mut self, inherit: bool) -> Self {
+        self.inherit_home = Some(inherit);
+        self
+    }
+
     /// One line for people: the command line, the URL, what the connector says of itself.
     pub fn describe(&self) -> String {
         match &self.reach {
@@ -116,7 +164,7 @@ impl Server {
 impl From<&ServerEntry> for Server {
     fn from(entry: &ServerEntry) -> Self {
         let mut server = match &entry.transport {
-            Transport::Stdio { command, args, env, cwd } => {
+            Transport::Stdio { command, args, env, cwd, isolation, allow_privileges, inherit_home, limits } => {
                 let shown = command_line(command.written(), args.iter().map(Expanded::written));
                 let mut built = Command::new(command.value()).args(args.iter().map(Expanded::value)).shown_as(shown);
                 for (name, value) in env {
@@ -125,7 +173,9 @@ impl From<&ServerEntry> for Server {
                 if let Some(folder) = cwd {
                     built = built.current_dir(folder.value());
                 }
-                Self::command(built)
+                let server = Self::command(built).isolation(*isolation).process_limits(*limits);
+                let server = server.allow_privileges(*allow_privileges);
+                Self { inherit_home: *inherit_home, ..server }
             }
             Transport::Http { url, .. } => Self::url(url.written()),
         };
@@ -141,6 +191,8 @@ impl fmt::Debug for Server {
             .field("open_timeout", &self.open_timeout)
             .field("call_timeout", &self.call_timeout)
             .field("revision", &self.revision)
+            .field("confinement", &self.confinement)
+            .field("inherit_home", &self.inherit_home)
             .finish()
     }
 }

@@ -5,6 +5,7 @@
 //! | `runtime` | [`Runtime`] and its builder; closing everything |
 //! | `tenant` | [`Tenant`] and its builder |
 //! | `catalog` | which servers a tenant has |
+//! | `diagnosis` | what the machine gives for servers |
 //! | `lease` | [`Lease`]: the right to use a session |
 //! | `call` | [`Call`]: one request |
 //! | `handler` | who answers requests of servers |
@@ -13,6 +14,7 @@
 
 mod call;
 mod catalog;
+mod diagnosis;
 mod events;
 mod handler;
 mod lease;
@@ -22,6 +24,7 @@ mod tenant;
 
 pub use call::{Call, CallBuilder};
 pub use catalog::{Catalog, Server};
+pub use diagnosis::Diagnosis;
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;

@@ -1,10 +1,12 @@
 //! The runtime: what all tenants share, and the end of all of it.
 
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 use std::{
     collections::BTreeSet,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -19,13 +21,15 @@ use tokio::{
 };
 
 use super::{Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
-#[cfg(target_os = "linux")]
-use crate::transport::process::Reaper;
+#[cfg(not(unix))]
+use crate::transport::Census;
+#[cfg(unix)]
+use crate::transport::process::{PrivateFolders, Supervisors};
 use crate::{
-    Error, Limits,
+    Error, Isolation, Limits,
     guest::{Component, ComponentSource, GuestEngine},
     limits::LONGEST,
-    names::{SessionId, TenantName},
+    names::{ServerName, SessionId, TenantName},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Session, SessionInfo},
 };
@@ -51,11 +55,24 @@ pub(super) struct Shared {
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) events: broadcast::Sender<Event>,
-    #[cfg(target_os = "linux")]
-    pub(super) processes: Arc<Reaper>,
-    tenants: Mutex<BTreeSet<TenantName>>,
+    #[cfg(unix)]
+    pub(super) supervisors: Arc<Supervisors>,
+    #[cfg(unix)]
+    pub(super) folders: Arc<PrivateFolders>,
+    allows_basic_isolation: bool,
+    tenants: Mutex<Tenants>,
     generations: AtomicU64,
     reaping: AbortHandle,
+}
+
+/// Who is there, and what they may not all have at a time.
+#[derive(Default)]
+struct Tenants {
+    names: BTreeSet<TenantName>,
+    /// Whether there ever were several at a time: what one of them left behind outlives it.
+    had_several: bool,
+    /// Whether a server with [`Isolation::Basic`] was ever leased: it may live, and do harm, for as long as the runtime.
+    had_basic: bool,
 }
 
 /// Settings of a [`Runtime`].
@@ -64,6 +81,9 @@ pub struct RuntimeBuilder {
     limits: Limits,
     handler: Arc<dyn ServerRequestHandler>,
     client_info: serde_json::Value,
+    #[cfg(target_os = "linux")]
+    supervisor: Option<PathBuf>,
+    allows_basic_isolation: bool,
 }
 
 impl RuntimeBuilder {
@@ -85,8 +105,27 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Starts the runtime, on the tokio runtime that this is called on. Two threads are started: one ends and reaps
-    /// processes, one advances the clock of guests while any runs.
+    /// The file of the supervisor, which starts servers and ends them. Default: the one in this library, executed from
+    /// memory. It takes a file where the system forbids that; [`supervisor_program`](crate::supervisor_program) gives what is to be
+    /// in it. If it cannot be executed, no server can be started: the default is not tried in its place.
+    ///
+    /// Linux only: other systems have no supervisor.
+    #[cfg(target_os = "linux")]
+    pub fn supervisor(mut self, path: impl Into<PathBuf>) -> Self {
+        self.supervisor = Some(path.into());
+        self
+    }
+
+    /// Allows servers with [`Isolation::Basic`] in a runtime with several tenants. Default: they are
+    /// [`Error::Denied`] there, because such a server can harm those of other tenants; and where one tenant has leased such a
+    /// server, there cannot be another.
+    pub fn allow_basic_isolation(mut self) -> Self {
+        self.allows_basic_isolation = true;
+        self
+    }
+
+    /// Starts the runtime, on the tokio runtime that this is called on. A thread is started that advances the clock of guests
+    /// while any runs. The supervisor, and a thread that waits for it, are started with the first server that is a command.
     ///
     /// # Errors
     ///
@@ -100,8 +139,12 @@ impl RuntimeBuilder {
         let shared = Shared {
             engine: GuestEngine::new(limits.clone())?,
             #[cfg(target_os = "linux")]
-            processes: Reaper::start(&limits)
-                .map_err(|error| Error::System { what: "starting the reaper", reason: error.to_string() })?,
+            supervisors: Supervisors::new(self.supervisor),
+            #[cfg(all(unix, not(target_os = "linux")))]
+            supervisors: Arc::default(),
+            #[cfg(unix)]
+            folders: Arc::default(),
+            allows_basic_isolation: self.allows_basic_isolation,
             reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
             handler: self.handler,
             client_info: self.client_info.to_string().into(),
@@ -129,6 +172,9 @@ impl Runtime {
             limits: Limits::default(),
             handler: Arc::new(RefuseAll),
             client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
+            #[cfg(target_os = "linux")]
+            supervisor: None,
+            allows_basic_isolation: false,
         }
     }
 
@@ -156,9 +202,15 @@ impl Runtime {
         Events(self.shared.events.subscribe())
     }
 
-    /// What there is, right now. Waits for nothing.
+    /// What there is, right now. Waits for no session. The processes are read from /proc, which takes as long as there are
+    /// processes on the machine: a few milliseconds for a thousand. On systems other than Linux they are the servers only, and not
+    /// what those started.
     pub fn status(&self) -> Status {
-        Status::new(self.shared.registry.rows())
+        #[cfg(unix)]
+        let census = self.shared.supervisors.census();
+        #[cfg(not(unix))]
+        let census = Census::default();
+        Status::new(self.shared.registry.rows(), census)
     }
 
     /// Closes everything: no new leases from now on, every session closed politely, and by force when `deadline` has passed.
@@ -174,19 +226,68 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("status", &self.status()).finish_non_exhaustive()
+        // Without processes, which would have to be looked for.
+        f.debug_struct("Runtime")
+            .field("sessions", &self.shared.registry.rows().len())
+            .field("limits", self.limits())
+            .finish_non_exhaustive()
     }
 }
 
 impl Shared {
+    fn tenants(&self) -> MutexGuard<'_, Tenants> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a tenant's name, if it is free, and returns a number that no other tenant has.
-    pub(super) fn claim(&self, tenant: &TenantName) -> Option<u64> {
-        let claimed = self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
-        claimed.then(|| self.generations.fetch_add(1, Relaxed))
+    pub(super) fn claim(&self, tenant: &TenantName) -> Result<u64, Error> {
+        let mut tenants = self.tenants();
+        if tenants.names.contains(tenant) {
+            let reason =
+                format!("there is a tenant `{tenant}` already; its name is free when the last handle of it is dropped");
+            return Err(Error::InvalidInput { what: "the tenant", reason });
+        }
+        if !tenants.names.is_empty() {
+            if tenants.had_basic && !self.allows_basic_isolation {
+                return Err(Error::Denied {
+                    what: format!("tenant `{tenant}` beside another"),
+                    reason:
+                        "a server of this runtime had `basic` isolation, and could harm those of another tenant; guard \
+                             it, or call `RuntimeBuilder::allow_basic_isolation`"
+                            .to_owned(),
+                });
+            }
+            tenants.had_several = true;
+        }
+        tenants.names.insert(tenant.clone());
+        Ok(self.generations.fetch_add(1, Relaxed))
+    }
+
+    /// Whether sessions of several tenants may meet in this runtime.
+    pub(super) fn had_several_tenants(&self) -> bool {
+        self.tenants().had_several
+    }
+
+    /// Whether a server may have this isolation here, or why not.
+    pub(super) fn admit_isolation(&self, server: &ServerName, isolation: Isolation) -> Result<(), Error> {
+        if isolation == Isolation::Guarded || self.allows_basic_isolation {
+            return Ok(());
+        }
+        let mut tenants = self.tenants();
+        if !tenants.had_several {
+            tenants.had_basic = true;
+            return Ok(());
+        }
+        Err(Error::Denied {
+            what: format!("`{isolation}` isolation of server `{server}`"),
+            reason: "the runtime has several tenants, whose servers could harm each other; guard the server, or call \
+                     `RuntimeBuilder::allow_basic_isolation`"
+                .to_owned(),
+        })
     }
 
     pub(super) fn release(&self, tenant: &TenantName) {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.tenants().names.remove(tenant);
     }
 
     /// Closes all sessions, or those of one generation of a tenant.
@@ -202,6 +303,9 @@ impl Shared {
         while let Some(end) = ends.join_next().await {
             closed.extend(end.ok());
         }
+        // Their private folders go with them, and a program that ends now would leave them.
+        #[cfg(target_os = "linux")]
+        let _ = timeout_at(kill_at + AFTER_KILL, self.folders.removed()).await;
         closed.sort_by_key(|closed: &ClosedSession| closed.session.id);
         DrainReport { closed }
     }
@@ -289,17 +393,24 @@ impl Observer for SessionObserver {
     }
 }
 
-/// Sessions that the system has room for: each takes about five descriptors and six memory mappings, and half of what there
-/// is belongs to the embedder.
+/// Sessions that the system has room for: each takes about five descriptors, six memory mappings and three processes, and
+/// half of what there is belongs to the embedder.
 fn system_sessions() -> usize {
+    #[cfg(unix)]
+    let by_files =
+        rustix::process::getrlimit(rustix::process::Resource::Nofile).current.map_or(u64::MAX, |files| files / 2 / 5);
+    #[cfg(not(unix))]
+    let by_files = u64::MAX;
     #[cfg(target_os = "linux")]
-    {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let maps =
-            std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|count| count.trim().parse().ok());
-        let sessions = (files / 2 / 5).min(maps.unwrap_or(u64::MAX) / 2 / 6);
-        usize::try_from(sessions).unwrap_or(usize::MAX).max(1)
-    }
+    let by_system = {
+        let setting = |path: &str| {
+            let count = std::fs::read_to_string(path).ok().and_then(|count| count.trim().parse().ok());
+            count.unwrap_or(u64::MAX)
+        };
+        let (maps, processes) = (setting("/proc/sys/vm/max_map_count"), setting("/proc/sys/kernel/pid_max"));
+        (maps / 2 / 6).min(processes / 2 / 3)
+    };
     #[cfg(not(target_os = "linux"))]
-    usize::MAX
+    let by_system = u64::MAX;
+    usize::try_from(by_files.min(by_system)).unwrap_or(usize::MAX).max(1)
 }

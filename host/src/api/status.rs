@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use crate::{
+    Isolation,
     names::{ServerName, SessionId, TenantName, UserName},
     registry::{Key, Row},
     session::State,
+    transport::{Census, SessionProcesses},
 };
 
 /// Which session, and whose.
@@ -51,6 +53,10 @@ pub struct SessionStatus {
     pub revision: Option<String>,
     /// The server's process, once it is ready, if it has one on this machine.
     pub process: Option<u32>,
+    /// What keeps its processes from others, once there are some.
+    pub isolation: Option<Isolation>,
+    /// All processes of the session: servers, and what they started. Sorted.
+    pub processes: Vec<u32>,
     /// Why it is being closed, if it is.
     pub error: Option<String>,
 }
@@ -61,18 +67,32 @@ pub struct SessionStatus {
 pub struct Status {
     /// Its sessions, by id.
     pub sessions: Vec<SessionStatus>,
+    /// Leases that are held, or waited for, in all.
+    pub leases: usize,
+    /// Processes of sessions that are alive, in all: those of sessions that nobody waits for any more included, supervisors
+    /// not.
+    pub children_alive: usize,
+    /// The process of the supervisor, if it runs. A runtime without sessions has no other.
+    pub supervisor: Option<u32>,
 }
 
 impl Status {
-    pub(super) fn new(rows: Vec<Row>) -> Self {
-        let mut sessions: Vec<SessionStatus> = rows.into_iter().map(SessionStatus::new).collect();
+    pub(super) fn new(rows: Vec<Row>, mut census: Census) -> Self {
+        let mut sessions: Vec<SessionStatus> = rows
+            .into_iter()
+            .map(|row| {
+                let processes = census.sessions.remove(&row.session.id()).unwrap_or_default();
+                SessionStatus::new(row, processes)
+            })
+            .collect();
         sessions.sort_by_key(|status| status.session.id);
-        Self { sessions }
+        let leases = sessions.iter().map(|session| session.leases).sum();
+        Self { sessions, leases, children_alive: census.alive, supervisor: census.root }
     }
 }
 
 impl SessionStatus {
-    fn new(row: Row) -> Self {
+    fn new(row: Row, processes: SessionProcesses) -> Self {
         let session = SessionKey::new(row.session.id(), &row.key);
         let (state, info, error) = match row.session.state() {
             State::Opening => ("opening", None, None),
@@ -86,6 +106,8 @@ impl SessionStatus {
             leases: row.leases,
             revision: info.as_ref().map(|info| info.revision.clone()),
             process: info.and_then(|info| info.process),
+            isolation: processes.isolation,
+            processes: processes.processes,
             error,
         }
     }

@@ -8,7 +8,7 @@ use super::{
     handler::ForSession,
     runtime::{SessionObserver, Shared},
 };
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use crate::transport::process::ProcessConnector;
 use crate::{
     Error,
@@ -52,20 +52,15 @@ impl TenantBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the runtime has a tenant of this name; [`Error::Component`] where no guest was given and
+    /// [`Error::InvalidInput`] where the runtime has a tenant of this name; [`Error::Denied`] where another has a server that
+    /// could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::Component`] where no guest was given and
     /// none is embedded.
     pub async fn apply(self) -> Result<Tenant, Error> {
         let guest = match self.guest {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
-        let generation = self.shared.claim(&self.name).ok_or_else(|| Error::InvalidInput {
-            what: "the tenant",
-            reason: format!(
-                "there is a tenant `{}` already; its name is free when the last handle of it is dropped",
-                self.name
-            ),
-        })?;
+        let generation = self.shared.claim(&self.name)?;
         let inner = Inner {
             shared: self.shared,
             name: self.name,
@@ -121,8 +116,8 @@ impl Tenant {
     /// # Errors
     ///
     /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not,
-    /// [`Error::Start`], [`Error::ServerExited`], [`Error::Timeout`], what the server answered as [`Error::Server`], and the
-    /// limits as [`Error::AtCapacity`].
+    /// [`Error::Start`], [`Error::Isolation`], [`Error::Denied`], [`Error::ServerExited`], [`Error::Timeout`], what the
+    /// server answered as [`Error::Server`], and the limits as [`Error::AtCapacity`].
     ///
     /// # Cancellation safety
     ///
@@ -152,18 +147,26 @@ impl Tenant {
     fn connector(&self, name: &ServerName, server: &Server) -> Result<Arc<dyn Connector>, Error> {
         match &server.reach {
             Reach::Connector(connector) => Ok(connector.clone()),
-            #[cfg(target_os = "linux")]
+            #[cfg(unix)]
             Reach::Command(command) => {
                 let shared = &self.inner.shared;
+                shared.admit_isolation(name, server.confinement.isolation)?;
+                let inherit_home = server.inherit_home.unwrap_or(!shared.had_several_tenants());
                 Ok(Arc::new(ProcessConnector::new(
                     command.clone(),
-                    shared.processes.clone(),
-                    shared.limits.stderr_lines,
+                    shared.supervisors.clone(),
+                    (!inherit_home).then(|| shared.folders.clone()),
+                    server.confinement,
+                    &shared.limits,
                 )))
             }
-            #[cfg(not(target_os = "linux"))]
+            #[cfg(not(unix))]
             Reach::Command(_) => Err(Error::Unsupported {
-                detail: format!("server `{name}` is a command; this version starts commands on Linux only"),
+                detail: format!(
+                    "server `{name}` is a command; this version starts commands on Linux, macOS and other Unix systems only, \
+                     because nothing ends their processes here; run it there, for example in WSL, or connect to the server \
+                     in the embedding program (`Server::connector`)"
+                ),
             }),
             Reach::Url(shown) => Err(Error::Unsupported {
                 detail: format!("server `{name}` is at {shown}; this version speaks to commands only, not over HTTP"),

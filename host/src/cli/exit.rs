@@ -94,6 +94,11 @@ impl Failure {
         Self::new(Exit::Server, "system", format!("{what}: {error}"))
     }
 
+    /// The machine does not give what servers are to have.
+    pub(crate) fn isolation(message: impl Into<String>) -> Self {
+        Self::new(Exit::Server, "isolation", message)
+    }
+
     /// Some of several servers did not do what they should.
     pub(crate) fn servers(failed: usize, all: usize) -> Self {
         Self::new(Exit::Server, "servers_failed", format!("{failed} of {all} servers failed"))

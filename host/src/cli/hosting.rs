@@ -3,9 +3,9 @@
 //! A command that opens servers must not leave any behind: not when it fails, not when the user interrupts it. So the
 //! work of a command is a future that is given to [`with_host`], which alone decides when it ends.
 
-use std::{path::PathBuf, process, time::Duration};
+use std::{env, path::PathBuf, process, time::Duration};
 
-use innkeeper::{ComponentSource, Error, Lease, Limits, Runtime, SessionInfo, Tenant};
+use innkeeper::{ComponentSource, Error, Lease, Limits, Runtime, RuntimeBuilder, SessionInfo, Tenant};
 
 use crate::{
     exit::{Exit, Failure},
@@ -19,6 +19,18 @@ use crate::{
 /// Who uses the servers, in the words of the library. A command line has one tenant with one user.
 const TENANT: &str = "local";
 const USER: &str = "me";
+
+/// The variable that names the supervisor as a file, for systems that forbid executing it from memory.
+const SUPERVISOR: &str = "INNKEEPER_SUPERVISOR";
+
+/// Settings of a runtime, with what the environment says of it.
+pub(crate) fn builder() -> RuntimeBuilder {
+    let builder = Runtime::builder();
+    match env::var_os(SUPERVISOR).filter(|path| !path.is_empty()) {
+        Some(path) => builder.supervisor(path),
+        None => builder,
+    }
+}
 
 /// Servers that can be opened.
 #[derive(Clone)]
@@ -70,7 +82,7 @@ pub(crate) async fn with_host<R: Report>(
     let limits = limits(options);
     // Longer than closing takes by its own limits, which are what decides.
     let patience = (limits.close_input + limits.close_terminate) * 2;
-    let runtime = Runtime::builder().limits(limits).client_info("innkeeper", env!("CARGO_PKG_VERSION")).start().await;
+    let runtime = builder().limits(limits).client_info("innkeeper", env!("CARGO_PKG_VERSION")).start().await;
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return output.failure(&error.into()),

@@ -7,6 +7,7 @@ mod arguments;
 mod call;
 mod check;
 mod content;
+mod doctor;
 mod each;
 mod exit;
 mod hosting;
@@ -52,11 +53,16 @@ fn run(Options { global, verb }: Options) -> Exit {
     let exit = match verb {
         Verb::List => Ok(output.print(&list::run(&global))),
         Verb::Config { verb: ConfigVerb::Check } => Ok(output.print(&check::run(&global))),
+        Verb::Doctor => doctor(&output),
         Verb::Tools { server, ad_hoc } => tools(server.as_deref(), &ad_hoc, &global),
         Verb::Ping { server, ad_hoc } => ping(server.as_deref(), &ad_hoc, &global),
         Verb::Call(options) => call(&options, &global),
     };
     exit.unwrap_or_else(|failure| output.failure(&failure))
+}
+
+fn doctor(output: &Output) -> Result<Exit, Failure> {
+    block_on(async { output.print(&doctor::run().await) })
 }
 
 fn tools(server: Option<&str>, ad_hoc: &AdHoc, options: &GlobalOptions) -> Result<Exit, Failure> {

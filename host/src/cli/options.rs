@@ -83,6 +83,8 @@ pub(crate) enum Verb {
         #[command(flatten)]
         ad_hoc: AdHoc,
     },
+    /// Say what this machine gives for servers: whether they can be kept from each other
+    Doctor,
     /// Look at the configuration
     Config {
         #[command(subcommand)]

@@ -13,6 +13,7 @@ use jsonc_parser::{
 use super::{
     Environment,
     document::Lines,
+    duration::DurationError,
     error::{ConfigError, ConfigWarning},
     expand::{ExpandError, Expanded, MAX_EXPANDED_BYTES, expand},
 };
@@ -139,6 +140,23 @@ impl<'a> Context<'a> {
         match value {
             Value::StringLit(literal) => Some(&literal.value),
             other => self.wrong_type(key, other, "a string", hint),
+        }
+    }
+
+    /// A number with its unit, as it is written. The text of one without quotes and unit, too: whoever reads it knows best what
+    /// to say of that.
+    pub(super) fn quantity<'t>(&mut self, key: &KeyPath, value: &'t Value<'_>, hint: &str) -> Option<&'t str> {
+        match value {
+            Value::NumberLit(number) => Some(number.value),
+            other => self.string(key, other, hint),
+        }
+    }
+
+    /// Reports that a quantity is no duration. `units` is what to do about a number without a unit.
+    pub(super) fn refuse_duration(&mut self, key: &KeyPath, value: &Value<'_>, error: DurationError, units: &str) {
+        match error {
+            DurationError::NoUnit => self.error(value, key, "a bare number has no unit", units),
+            error => self.error(value, key, error.to_string(), ""),
         }
     }
 

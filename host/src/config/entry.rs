@@ -10,11 +10,13 @@ use jsonc_parser::ast::{ObjectProp, Value};
 
 use super::{
     context::{Context, KeyPath, Members},
-    duration::{DurationError, parse_duration},
+    duration::parse_duration,
     expand::Expanded,
-    keys::{self, HTTP_KEYS, STDIO_KEYS},
+    keys::{HTTP_KEYS, OF_ENTRIES, STDIO_KEYS},
+    limits,
     values::{NUL, check_argument, check_header, check_url, check_variable},
 };
+use crate::{Isolation, ProcessLimits};
 
 /// How a server is reached and used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,14 @@ pub enum Transport {
         env: BTreeMap<String, Expanded>,
         /// The folder to start it in.
         cwd: Option<Expanded>,
+        /// What keeps its processes from others.
+        isolation: Isolation,
+        /// Whether they may gain privileges; never where they are guarded.
+        allow_privileges: bool,
+        /// Whether it has the folders of the host's user. None: the default of whoever uses the entry.
+        inherit_home: Option<bool>,
+        /// What each of its processes may use.
+        limits: ProcessLimits,
     },
     /// An address, over HTTP.
     Http {
@@ -60,12 +70,16 @@ pub enum Transport {
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stdio { command, args, env, cwd } => f
+            Self::Stdio { command, args, env, cwd, isolation, allow_privileges, inherit_home, limits } => f
                 .debug_struct("Stdio")
                 .field("command", command)
                 .field("args", args)
                 .field("env", &Masked(env))
                 .field("cwd", cwd)
+                .field("isolation", isolation)
+                .field("allow_privileges", allow_privileges)
+                .field("inherit_home", inherit_home)
+                .field("limits", limits)
                 .finish(),
             Self::Http { url, headers } => {
                 f.debug_struct("Http").field("url", url).field("headers", &Masked(headers)).finish()
@@ -93,7 +107,7 @@ pub(super) fn read(context: &mut Context<'_>, key: &KeyPath, property: &ObjectPr
     entry.context.tolerate_unset = disabled;
     let timeout = entry.timeout();
     let transport = entry.transport(property);
-    entry.warn_of_unknown_keys();
+    OF_ENTRIES.warn_of_others(entry.context, key, &members);
 
     let context = entry.context;
     context.tolerate_unset = false;
@@ -120,22 +134,15 @@ impl<'t> EntryReader<'_, '_, 't> {
 
     fn timeout(&mut self) -> Option<Duration> {
         let (value, key) = self.get("timeout")?;
-        let text = match value {
-            Value::NumberLit(number) => number.value,
-            value => self.context.string(&key, value, "write one like \"30s\"")?,
-        };
+        let text = self.context.quantity(&key, value, "write one like \"30s\"")?;
         match parse_duration(text) {
             Ok(timeout) => Some(timeout),
-            Err(DurationError::NoUnit) => {
+            Err(error) => {
                 let hint = format!(
                     "write \"{text}s\" for seconds or \"{text}ms\" for milliseconds: \
                      some programs read it as the one, some as the other"
                 );
-                self.context.error(value, &key, "a bare number has no unit", &hint);
-                None
-            }
-            Err(error) => {
-                self.context.error(value, &key, error.to_string(), "");
+                self.context.refuse_duration(&key, value, error, &hint);
                 None
             }
         }
@@ -183,8 +190,32 @@ impl<'t> EntryReader<'_, '_, 't> {
             self.warn_of_tilde(&key, value, &cwd);
             Some(cwd)
         });
+        let allow_privileges = self.boolean("allowPrivileges").unwrap_or(false);
+        let isolation = self.isolation(allow_privileges);
+        let inherit_home = self.boolean("inheritHome");
+        let limits = self.get("limits").map(|(value, key)| limits::read(self.context, &key, value)).unwrap_or_default();
         self.warn_of_useless_keys(&HTTP_KEYS, "command");
-        Some(Transport::Stdio { command: command?, args, env, cwd })
+        Some(Transport::Stdio { command: command?, args, env, cwd, isolation, allow_privileges, inherit_home, limits })
+    }
+
+    /// A server that may gain privileges cannot be guarded from using them.
+    fn isolation(&mut self, privileged: bool) -> Isolation {
+        let Some((value, key)) = self.get("isolation") else {
+            return if privileged { Isolation::Basic } else { Isolation::default() };
+        };
+        match self.context.string(&key, value, "") {
+            Some("basic") => return Isolation::Basic,
+            Some("guarded") if privileged => {
+                let hint = "remove \"allowPrivileges\", or write \"basic\"";
+                self.context.error(value, &key, "a guarded server cannot be allowed privileges", hint);
+            }
+            Some("guarded") | None => {}
+            Some(_) => {
+                let hint = "write \"guarded\" or \"basic\", or remove the key: \"guarded\" is the default";
+                self.context.error(value, &key, "is not a known isolation", hint);
+            }
+        }
+        Isolation::Guarded
     }
 
     fn check_command(&mut self, key: &KeyPath, value: &Value<'_>, command: &Expanded) {
@@ -245,15 +276,6 @@ impl<'t> EntryReader<'_, '_, 't> {
             if let Some(property) = self.members.get(name) {
                 let problem = format!("has no effect on a server that has a {because:?}");
                 self.context.warn(*property, &self.key.member(name), problem, "");
-            }
-        }
-    }
-
-    fn warn_of_unknown_keys(&mut self) {
-        for (name, property) in self.members {
-            if !keys::is_known(name) {
-                let hint = keys::hint_for_unknown(name);
-                self.context.warn(*property, &self.key.member(name), "is not a known key, and ignored", &hint);
             }
         }
     }

@@ -3,14 +3,44 @@
 //! An `mcp.json` travels between programs that do not agree on its keys. A key that is not known here is ignored, so
 //! the warning about it is the only chance to say what to write instead.
 
-/// The keys that an entry may have.
-const KEYS: [&str; 9] = ["command", "args", "env", "cwd", "url", "headers", "type", "timeout", "disabled"];
+use super::context::{Context, KeyPath, Members};
+
+/// The keys that an object may have.
+pub(super) struct Vocabulary {
+    known: &'static [&'static str],
+    /// Keys of other programs that say the same as a known one, with what to do.
+    foreign: &'static [(&'static str, &'static str)],
+}
+
+/// That of an entry.
+pub(super) const OF_ENTRIES: Vocabulary = Vocabulary { known: &KEYS, foreign: &FOREIGN_KEYS };
+
+/// That of the limits of an entry.
+pub(super) const OF_LIMITS: Vocabulary = Vocabulary { known: &LIMITS, foreign: &[] };
+
+const KEYS: [&str; 13] = [
+    "command",
+    "args",
+    "env",
+    "cwd",
+    "isolation",
+    "allowPrivileges",
+    "inheritHome",
+    "limits",
+    "url",
+    "headers",
+    "type",
+    "timeout",
+    "disabled",
+];
 
 /// The keys that belong to one way of reaching a server only.
-pub(super) const STDIO_KEYS: [&str; 3] = ["args", "env", "cwd"];
+pub(super) const STDIO_KEYS: [&str; 7] =
+    ["args", "env", "cwd", "isolation", "allowPrivileges", "inheritHome", "limits"];
 pub(super) const HTTP_KEYS: [&str; 1] = ["headers"];
 
-/// Keys of other programs that say the same as one of ours, with what to do.
+const LIMITS: [&str; 4] = ["addressSpace", "openFiles", "cpuTime", "coreFiles"];
+
 const FOREIGN_KEYS: [(&str, &str); 12] = [
     ("transport", "write \"type\""),
     ("transportType", "write \"type\""),
@@ -31,23 +61,31 @@ const DISABLE: &str = "write \"disabled\": true for a server that is to be left 
 /// programs are not "corrected".
 const SIMILAR: f64 = 0.8;
 
-pub(super) fn is_known(name: &str) -> bool {
-    KEYS.contains(&name)
-}
-
-/// What to do about a key that is not known; empty where there is nothing to say.
-pub(super) fn hint_for_unknown(name: &str) -> String {
-    if let Some((_, hint)) = FOREIGN_KEYS.iter().find(|(foreign, _)| *foreign == name) {
-        return (*hint).to_owned();
+impl Vocabulary {
+    /// Warns of the members of an object that are not known.
+    pub(super) fn warn_of_others(&self, context: &mut Context<'_>, key: &KeyPath, members: &Members<'_>) {
+        for (name, property) in members {
+            if !self.known.contains(name) {
+                let hint = self.hint_for(name);
+                context.warn(*property, &key.member(name), "is not a known key, and ignored", &hint);
+            }
+        }
     }
-    nearest(name).map(|known| format!("did you mean {known:?}?")).unwrap_or_default()
-}
 
-/// The known key that a misspelled one was probably meant to be.
-fn nearest(name: &str) -> Option<&'static str> {
-    let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), known);
-    let nearest = KEYS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(nearest) >= SIMILAR).then_some(nearest)
+    /// What to do about a key that is not known; empty where there is nothing to say.
+    fn hint_for(&self, name: &str) -> String {
+        if let Some((_, hint)) = self.foreign.iter().find(|(foreign, _)| *foreign == name) {
+            return (*hint).to_owned();
+        }
+        self.nearest(name).map(|known| format!("did you mean {known:?}?")).unwrap_or_default()
+    }
+
+    /// The known key that a misspelled one was probably meant to be.
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
+        let nearest = self.known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(nearest) >= SIMILAR).then_some(nearest)
+    }
 }
 
 #[cfg(test)]
@@ -68,10 +106,12 @@ mod tests {
             ("dev", None),
             ("oauth", None),
             ("sandbox", None),
+            ("limit", Some("limits")),
+            ("inherithome", Some("inheritHome")),
         ];
 
         for (written, meant) in cases {
-            assert_eq!(nearest(written), meant, "{written}");
+            assert_eq!(OF_ENTRIES.nearest(written), meant, "{written}");
         }
     }
 }

@@ -35,6 +35,39 @@
 //! assert_eq!(args[1].written(), "${ZONE:-UTC}");
 //! ```
 //!
+//! # What an entry may say
+//!
+//! | key | value | default |
+//! |---|---|---|
+//! | `command` | the program of a stdio server; no shell looks at it | – |
+//! | `args` | its arguments, as strings | none |
+//! | `env` | variables that are added to its environment, as strings | none |
+//! | `cwd` | the folder to start it in | the present one |
+//! | `isolation` | `"guarded"` or `"basic"`: what keeps its processes from others, see [`Isolation`](crate::Isolation) | `"guarded"` |
+//! | `allowPrivileges` | whether its processes may gain privileges, which takes `"basic"` | `false` |
+//! | `inheritHome` | whether it has the `HOME`, `TMPDIR` and `XDG_*` of the user | where there is one tenant, as on the command line |
+//! | `limits` | what each of its processes may use, see below | what the host may, and no core files |
+//! | `url` | the address of an HTTP server, in place of `command` | – |
+//! | `headers` | header fields that are added to each request, as strings | none |
+//! | `timeout` | how long one call may take, with its unit: `"30s"`, `"1m30s"` | that of whoever uses the file |
+//! | `disabled` | whether the server is left alone | `false` |
+//! | `type` | what other programs go by: `"stdio"`, `"http"`; it has to agree with the rest | – |
+//!
+//! Any other key is warned of and ignored. Limits are those of setrlimit(2), of each process by itself; all may be left out:
+//!
+//! ```json
+//! { "command": "server", "limits": { "addressSpace": "4GiB", "openFiles": 1024, "cpuTime": "10m", "coreFiles": true } }
+//! ```
+//!
+//! | limit | value |
+//! |---|---|
+//! | `addressSpace` | a size with its unit: `KiB`, `MiB`, `GiB`, `TiB`, or `kB`, `MB`, `GB`, `TB` by thousands. Programs with a garbage collector reserve much more than they use: `node` needs some GiB |
+//! | `openFiles` | a number from 1 |
+//! | `cpuTime` | time on a processor, in whole seconds, like `"10m"`, at most a day; `SIGXCPU` ends a process that has used it up |
+//! | `coreFiles` | whether core files may be left, with the memory of the server and the secrets in it; they are off otherwise |
+//!
+//! A server whose limits are above those of the host does not start, and the error says so.
+//!
 //! # Secrets
 //!
 //! Values of variables are secrets until proven otherwise. No error and no warning contains one, `Debug` shows texts as
@@ -47,8 +80,10 @@ mod entry;
 mod error;
 mod expand;
 mod keys;
+mod limits;
 mod locate;
 mod mcp_json;
+mod size;
 #[cfg(test)]
 mod tests;
 mod values;

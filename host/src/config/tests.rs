@@ -12,6 +12,7 @@ mod secrets;
 use std::{ffi::OsString, path::Path};
 
 use super::*;
+use crate::{Isolation, ProcessLimits};
 
 const SECRET: &str = "hunter2-top-secret";
 

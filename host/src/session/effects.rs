@@ -240,6 +240,7 @@ impl Owner {
             revision,
             peer: self.resolve(peer, events)?,
             process: self.link.as_ref().and_then(Link::process),
+            isolation: self.link.as_ref().and_then(Link::isolation),
             incarnation: self.incarnation,
             guest: self.spec.component.to_string(),
         });

@@ -21,7 +21,7 @@ use crate::{
     Error, MayHaveRun, Phase,
     error::ServerExit,
     guest::boundary::{Answer, Call, Event, ExitStatus},
-    transport::Connection,
+    transport::{ConnectError, Connection},
 };
 
 /// Events of a batch. Bounds the time between two looks at the outside.
@@ -35,7 +35,7 @@ enum Heard {
     Close,
     Order(Control),
     News(News),
-    Connected(Result<Connection, String>),
+    Connected(Result<Connection, ConnectError>),
     Call(Option<Incoming>),
     Due,
 }
@@ -86,9 +86,7 @@ impl Owner {
                 self.link = Some(Link::new(connection, self.spec.limits.frame));
                 self.push(Event::Started(self.incarnation));
             }
-            Heard::Connected(Err(reason)) => {
-                return Err(Error::Start { server: self.spec.server.clone(), reason });
-            }
+            Heard::Connected(Err(error)) => return Err(error.of(self.spec.server.clone())),
             Heard::News(News::Read | News::Wrote) => {}
             Heard::News(News::End) => self.connection_ended(None).await?,
             Heard::News(News::Ended(status)) => self.connection_ended(Some(status)).await?,
@@ -254,6 +252,10 @@ impl Owner {
             // status is not waited for.
             None => timeout(EXIT_AFTER_OUTPUT, closing.ended()).await.unwrap_or_default(),
         };
+        if let Some(reason) = closing.lost() {
+            self.ending.push(closing);
+            return Err(ConnectError::unavailable(reason).of(self.spec.server.clone()));
+        }
         self.exit = Some(ServerExit { code: status.code, signal: status.signal, stderr: closing.last_lines() });
         self.ending.push(closing);
         self.push(Event::Exited(status));
@@ -288,7 +290,7 @@ async fn news(link: &mut Option<Link>) -> News {
     }
 }
 
-async fn connected(connecting: &mut Option<Connecting>) -> Result<Connection, String> {
+async fn connected(connecting: &mut Option<Connecting>) -> Result<Connection, ConnectError> {
     match connecting {
         Some(connecting) => {
             connecting.begun = true;

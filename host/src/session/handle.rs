@@ -19,7 +19,7 @@ use super::{
     CallId, SessionInfo,
     calls::CallRequest,
     owner::{self, Inbox},
-    reply::{Reply, ReplySender, reply},
+    reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
 };
 use crate::{
@@ -114,7 +114,7 @@ pub(crate) struct Cancel {
 }
 
 impl Cancel {
-    pub(crate) fn cancel(&self) {
+    pub(crate) fn cancel(&self, _: Abandoned) {
         // A session that is gone has no call to cancel.
         let _ = self.control.send(Control::Cancel(self.id));
     }

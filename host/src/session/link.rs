@@ -13,6 +13,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use crate::Isolation;
 use crate::transport::{BoxFuture, Connection, ExitStatus, FrameReader, FrameTooLarge, Framing, Peer};
 
 /// Capacity of an empty queue that is kept for the next frames: one pipe. An idle session must not keep its largest.
@@ -65,6 +66,10 @@ impl Link {
 
     pub(super) fn process(&self) -> Option<u32> {
         self.peer.process()
+    }
+
+    pub(super) fn isolation(&self) -> Option<Isolation> {
+        self.peer.isolation()
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameTooLarge> {
@@ -205,6 +210,10 @@ impl Closing {
 
     pub(super) fn process(&self) -> Option<u32> {
         self.peer.process()
+    }
+
+    pub(super) fn lost(&self) -> Option<String> {
+        self.peer.lost()
     }
 
     pub(super) fn last_lines(&self) -> Vec<String> {

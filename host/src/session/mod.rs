@@ -31,6 +31,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::Isolation;
+
 pub(crate) use calls::CallRequest;
 pub(crate) use handle::{Cancel, Observer, OpenCall, Session, SessionSpec, State};
 pub(crate) use reply::Reply;
@@ -62,6 +64,8 @@ pub struct SessionInfo {
     pub peer: Bytes,
     /// The server's process, if it has one on this machine.
     pub process: Option<u32>,
+    /// What keeps that process from others.
+    pub isolation: Option<Isolation>,
     /// Number of the connection in this session, from 1.
     pub incarnation: u32,
     /// Name, version and digest of the guest.

@@ -36,7 +36,7 @@ use crate::{
         boundary::{Event, Settings, TransportKind},
     },
     names::SessionId,
-    transport::{BoxFuture, ConnectContext, Connection},
+    transport::{BoxFuture, ConnectContext, ConnectError, Connection},
 };
 
 /// How long the last words of a guest may take to be found, and to be written.
@@ -60,7 +60,7 @@ pub(super) struct Inbox {
 
 /// A connection that is being made.
 pub(super) struct Connecting {
-    pub(super) connection: BoxFuture<'static, Result<Connection, String>>,
+    pub(super) connection: BoxFuture<'static, Result<Connection, ConnectError>>,
     /// Whether the future was polled: before that nothing was started.
     pub(super) begun: bool,
 }
@@ -132,8 +132,8 @@ pub(super) async fn run(spec: SessionSpec, mut inbox: Inbox, state: watch::Sende
             Ok(runner) => Owner::new(spec, inbox, state, runner).live().await,
             Err(error) => {
                 spec.observer.closing(&error);
-                state.send_replace(State::Closed(error.clone()));
                 spec.observer.closed(&error);
+                state.send_replace(State::Closed(error));
             }
         }
     }
@@ -154,8 +154,8 @@ impl Drop for LastWord {
         if !matches!(*self.state.borrow(), State::Closed(_)) {
             let error = Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No };
             self.observer.closing(&error);
-            self.state.send_replace(State::Closed(error.clone()));
             self.observer.closed(&error);
+            self.state.send_replace(State::Closed(error));
         }
     }
 }
@@ -231,8 +231,13 @@ impl Owner {
         self.open_by = Instant::now() + self.spec.limits.open;
         self.deadlines.set(self.open_by, Due::Open);
         let spec = &self.spec;
-        let context =
-            ConnectContext::new(spec.tenant.clone(), spec.user.clone(), spec.server.clone(), self.incarnation);
+        let context = ConnectContext {
+            tenant: spec.tenant.clone(),
+            user: spec.user.clone(),
+            server: spec.server.clone(),
+            session: spec.id,
+            incarnation: self.incarnation,
+        };
         self.connecting = Some(Connecting { connection: spec.connector.connect(context), begun: false });
     }
 
@@ -297,8 +302,9 @@ impl Owner {
             }
         }
         self.await_ends(by_itself).await;
-        self.state.send_replace(State::Closed(error.clone()));
+        // In this order, so that whoever waits for the end finds nothing of the session in the registry.
         self.spec.observer.closed(&error);
+        self.state.send_replace(State::Closed(error));
     }
 
     /// Has the guest say goodbye, which must not hold up the end.

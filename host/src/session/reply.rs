@@ -25,6 +25,11 @@ pub(crate) struct Reply(Arc<Mutex<Slot>>);
 /// The owner's end. Dropping it without an outcome says that the session is being closed.
 pub(super) struct ReplySender(Arc<Mutex<Slot>>);
 
+/// Proof that a call was abandoned before its outcome, which its cancellation takes: a session that finds the call in its mailbox
+/// after it has found the cancellation must see that nobody waits.
+#[derive(Debug)]
+pub(crate) struct Abandoned(());
+
 #[derive(Default)]
 struct Slot {
     progress: VecDeque<Bytes>,
@@ -124,13 +129,13 @@ impl Reply {
         Poll::Pending
     }
 
-    /// Says that nobody waits any more. True: there was no outcome yet.
-    pub(crate) fn abandon(&mut self) -> bool {
+    /// Says that nobody waits any more. None: there is an outcome, so nothing is left to cancel.
+    pub(crate) fn abandon(&mut self) -> Option<Abandoned> {
         let mut slot = lock(&self.0);
         slot.abandoned = true;
         slot.progress.clear();
         slot.progress_bytes = 0;
-        !slot.complete
+        (!slot.complete).then_some(Abandoned(()))
     }
 }
 

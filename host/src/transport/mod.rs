@@ -23,19 +23,26 @@
 //! let catalog = Catalog::new().server("echo", Server::connector(connector));
 //! ```
 
+mod census;
 mod command;
+mod error;
 mod framing;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub(crate) mod process;
 
 use std::{fmt, pin::Pin, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::names::{ServerName, TenantName, UserName};
+use crate::{
+    Isolation,
+    names::{ServerName, SessionId, TenantName, UserName},
+};
 
+pub(crate) use census::{Census, SessionProcesses};
 pub use command::Command;
 pub(crate) use command::command_line;
+pub use error::ConnectError;
 pub use framing::Framing;
 pub(crate) use framing::{FrameReader, FrameTooLarge};
 
@@ -51,13 +58,13 @@ pub trait Connector: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns what the system said and what to try, for people, without secrets.
+    /// Returns why it failed: what the system said and what to try, for people, without secrets.
     ///
     /// # Cancellation
     ///
     /// The host drops the future when the session is closed or its deadline passes. What was started by then must end with
     /// it.
-    fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, String>>;
+    fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, ConnectError>>;
 }
 
 /// How the other end of a connection ended. Both are none where it is no process, or where its status is not known.
@@ -79,14 +86,10 @@ pub struct ConnectContext {
     pub user: UserName,
     /// The server.
     pub server: ServerName,
+    /// The session.
+    pub session: SessionId,
     /// Number of this connection in its session, from 1.
     pub incarnation: u32,
-}
-
-impl ConnectContext {
-    pub(crate) fn new(tenant: TenantName, user: UserName, server: ServerName, incarnation: u32) -> Self {
-        Self { tenant, user, server, incarnation }
-    }
 }
 
 /// A connection to a server: two streams of bytes, how they are cut into frames, and what is at the other end.
@@ -133,9 +136,20 @@ pub trait Peer: Send + 'static {
         None
     }
 
+    /// What keeps it from others, if it is a process of this machine.
+    fn isolation(&self) -> Option<Isolation> {
+        None
+    }
+
     /// Resolves when it has ended, and what it wrote for people has been read. None, if it has no life of its own and ends
     /// with its streams. Called once for each connection.
     fn ended(&self) -> Option<BoxFuture<'static, ExitStatus>>;
+
+    /// Once it has ended: why that was neither its own doing nor ours, if so. The session then ends with
+    /// [`Error::Unavailable`](crate::Error::Unavailable), which is worth another try.
+    fn lost(&self) -> Option<String> {
+        None
+    }
 
     /// The last lines that it wrote for people, oldest first.
     fn last_lines(&self) -> Vec<String> {
@@ -159,7 +173,7 @@ impl Peer for Streams {
     }
 }
 
-/// A [`Connector`] from a function.
+/// A [`Connector`] from a function. Its errors are those of [`ConnectError::new`].
 pub fn connector_fn<F, Fut>(describe: impl Into<String>, connect: F) -> Arc<dyn Connector>
 where
     F: Fn(ConnectContext) -> Fut + Send + Sync + 'static,
@@ -176,8 +190,9 @@ where
             self.0.clone()
         }
 
-        fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, String>> {
-            Box::pin((self.1)(context))
+        fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, ConnectError>> {
+            let connecting = (self.1)(context);
+            Box::pin(async move { connecting.await.map_err(ConnectError::new) })
         }
     }
 

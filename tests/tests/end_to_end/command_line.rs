@@ -8,8 +8,11 @@
 //! that text, JSON and exit status say the same.
 
 mod configuration;
+mod doctor;
+mod environment;
 mod failures;
 mod interrupts;
+mod package_runners;
 mod streams;
 mod verbs;
 

@@ -14,7 +14,7 @@ use std::{
 
 use innkeeper::{
     Catalog, Error, Event, Lease, MayHaveRun, Runtime, Server,
-    transport::{BoxFuture, ConnectContext, Connection, Connector, Framing, connector_fn},
+    transport::{BoxFuture, ConnectContext, ConnectError, Connection, Connector, Framing, connector_fn},
 };
 use innkeeper_tests::{
     faulty::{faulty, tenant},
@@ -168,7 +168,7 @@ impl Connector for Begun {
         "one that is slow to connect".to_owned()
     }
 
-    fn connect(&self, _: ConnectContext) -> BoxFuture<'static, Result<Connection, String>> {
+    fn connect(&self, _: ConnectContext) -> BoxFuture<'static, Result<Connection, ConnectError>> {
         let begun = self.0.clone();
         Box::pin(async move {
             begun.fetch_add(1, SeqCst);

@@ -11,7 +11,7 @@ fn a_command_is_a_stdio_server() {
            "type": "stdio", "timeout": "1m30s""#,
     );
 
-    let Transport::Stdio { command, args, env, cwd } = entry.transport else { panic!("not stdio") };
+    let Transport::Stdio { command, args, env, cwd, .. } = entry.transport else { panic!("not stdio") };
     assert_eq!(command.value(), "npx");
     assert_eq!(args.iter().map(Expanded::value).collect::<Vec<_>>(), ["-y", "server", &format!("--key={SECRET}")]);
     assert_eq!(env["A"].value(), "b");
@@ -42,6 +42,60 @@ fn everything_but_the_command_may_be_left_out() {
     let Transport::Stdio { args, env, cwd, .. } = entry.transport else { panic!("not stdio") };
     assert!(args.is_empty() && env.is_empty() && cwd.is_none());
     assert_eq!(entry.timeout, None);
+}
+
+#[test]
+fn a_server_is_guarded_unless_its_entry_says_otherwise() {
+    let cases = [
+        ("", (Isolation::Guarded, false)),
+        (r#", "isolation": "guarded""#, (Isolation::Guarded, false)),
+        (r#", "isolation": "basic""#, (Isolation::Basic, false)),
+        (r#", "allowPrivileges": true"#, (Isolation::Basic, true)),
+        (r#", "allowPrivileges": false"#, (Isolation::Guarded, false)),
+        (r#", "isolation": "basic", "allowPrivileges": true"#, (Isolation::Basic, true)),
+    ];
+
+    for (inside, expected) in cases {
+        let entry = entry(&format!(r#""command": "server"{inside}"#));
+
+        let Transport::Stdio { isolation, allow_privileges, .. } = entry.transport else { panic!("not stdio") };
+        assert_eq!((isolation, allow_privileges), expected, "{inside}");
+    }
+}
+
+#[test]
+fn an_entry_may_say_whose_home_its_server_has() {
+    for (inside, expected) in
+        [("", None), (r#", "inheritHome": true"#, Some(true)), (r#", "inheritHome": false"#, Some(false))]
+    {
+        let entry = entry(&format!(r#""command": "server"{inside}"#));
+
+        let Transport::Stdio { inherit_home, .. } = entry.transport else { panic!("not stdio") };
+        assert_eq!(inherit_home, expected, "{inside}");
+    }
+}
+
+#[test]
+fn an_entry_may_limit_what_its_processes_use() {
+    let limits = |inside: &str| {
+        let entry = entry(&format!(r#""command": "server"{inside}"#));
+        let Transport::Stdio { limits, .. } = entry.transport else { panic!("not stdio") };
+        limits
+    };
+    let all = ProcessLimits {
+        address_space: Some(4 << 30),
+        open_files: Some(1024),
+        cpu_seconds: Some(600),
+        core_files: true,
+    };
+    let one = ProcessLimits { cpu_seconds: Some(90), ..ProcessLimits::default() };
+
+    let given = r#", "limits": {"addressSpace": "4GiB", "openFiles": 1024, "cpuTime": "10m", "coreFiles": true}"#;
+    assert_eq!(limits(given), all);
+    assert_eq!(limits(r#", "limits": {"cpuTime": "1m30s"}"#), one);
+    for nothing in ["", r#", "limits": {}"#, r#", "limits": {"coreFiles": false}"#] {
+        assert_eq!(limits(nothing), ProcessLimits::default(), "{nothing}");
+    }
 }
 
 #[test]

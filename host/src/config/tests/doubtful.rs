@@ -20,6 +20,19 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
 }
 
 #[test]
+fn an_unknown_limit_is_a_warning_with_the_nearest_known_one() {
+    let cases = [
+        (r#""openfiles": 1"#, ".limits.openfiles: is not a known key, and ignored; did you mean \"openFiles\"?"),
+        (r#""processes": 1"#, ".limits.processes: is not a known key, and ignored"),
+        (r#""timeout_ms": 1"#, ".limits.timeout_ms: is not a known key, and ignored"),
+    ];
+
+    for (inside, message) in cases {
+        assert_eq!(warning_of_entry(&format!("\"command\": \"a\", \"limits\": {{{inside}}}")), message);
+    }
+}
+
+#[test]
 fn keys_of_the_other_transport_are_warned_about() {
     assert_eq!(
         warning_of_entry(r#""command": "a", "headers": {}"#),
@@ -28,6 +41,10 @@ fn keys_of_the_other_transport_are_warned_about() {
     assert_eq!(
         warning_of_entry(r#""url": "http://a", "args": []"#),
         ".args: has no effect on a server that has a \"url\""
+    );
+    assert_eq!(
+        warning_of_entry(r#""url": "http://a", "limits": {"openFiles": 1}"#),
+        ".limits: has no effect on a server that has a \"url\""
     );
 }
 

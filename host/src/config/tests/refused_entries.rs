@@ -72,6 +72,83 @@ fn a_type_must_be_known_and_agree() {
 }
 
 #[test]
+fn an_isolation_must_be_known_and_not_be_contradicted() {
+    let unknown = error_of_entry(r#""command": "a", "isolation": "strict""#);
+    let contradicted = error_of_entry(r#""command": "a", "isolation": "guarded", "allowPrivileges": true"#);
+
+    assert!(unknown.contains("isolation: is not a known isolation; write \"guarded\" or \"basic\""), "{unknown}");
+    assert!(contradicted.contains("isolation: a guarded server cannot be allowed privileges"), "{contradicted}");
+}
+
+/// The only error about the limits of an entry.
+fn error_of_limits(inside: &str) -> String {
+    let error = error_of_entry(&format!(r#""command": "a", "limits": {inside}"#));
+    error.strip_prefix(".limits").unwrap_or(&error).to_owned()
+}
+
+#[test]
+fn a_limit_of_the_wrong_type_is_said_without_the_value() {
+    let cases = [
+        ("5", ": is a number, but must be an object"),
+        (r#"{"addressSpace": true}"#, ".addressSpace: is true or false, but must be a string; write one like \"4GiB\""),
+        (r#"{"openFiles": "1024"}"#, ".openFiles: is a string, but must be a number; write one like 1024"),
+        (r#"{"cpuTime": ["10m"]}"#, ".cpuTime: is an array, but must be a string; write one like \"10m\""),
+        (r#"{"coreFiles": 1}"#, ".coreFiles: is a number, but must be true or false"),
+    ];
+
+    for (inside, message) in cases {
+        assert_eq!(error_of_limits(inside), message);
+    }
+}
+
+#[test]
+fn a_limit_without_its_unit_is_refused_because_programs_differ() {
+    for number in ["512", "\"512\""] {
+        assert_eq!(
+            error_of_limits(&format!(r#"{{"addressSpace": {number}}}"#)),
+            ".addressSpace: a bare number has no unit; write one like \"512MiB\" or \"512GiB\""
+        );
+        assert_eq!(
+            error_of_limits(&format!(r#"{{"cpuTime": {number}}}"#)),
+            ".cpuTime: a bare number has no unit; write one like \"512s\" or \"512m\""
+        );
+    }
+}
+
+#[test]
+fn a_limit_is_more_than_nothing_and_whole() {
+    let cases = [
+        (r#"{"addressSpace": "0MiB"}"#, ".addressSpace: a size of zero"),
+        (r#"{"addressSpace": "4 GB"}"#, ".addressSpace: not a size"),
+        (r#"{"addressSpace": 1.5}"#, ".addressSpace: not a size"),
+        (r#"{"addressSpace": "16777216TiB"}"#, ".addressSpace: larger than any memory"),
+        (r#"{"openFiles": 0}"#, ".openFiles: is not a whole number"),
+        (r#"{"openFiles": -1}"#, ".openFiles: is not a whole number"),
+        (r#"{"openFiles": 10.5}"#, ".openFiles: is not a whole number"),
+        (r#"{"openFiles": 4294967296}"#, ".openFiles: is not a whole number"),
+        (r#"{"cpuTime": "0s"}"#, ".cpuTime: a duration of zero"),
+        (r#"{"cpuTime": "500ms"}"#, ".cpuTime: is not in whole seconds"),
+        (r#"{"cpuTime": "1s500ms"}"#, ".cpuTime: is not in whole seconds"),
+        (r#"{"cpuTime": "25h"}"#, ".cpuTime: longer than a day"),
+    ];
+
+    for (inside, message) in cases {
+        let error = error_of_limits(inside);
+        assert!(error.starts_with(message), "{inside}: {error}");
+    }
+}
+
+#[test]
+fn a_limit_has_file_line_and_key_in_its_error() {
+    let text = "{\"mcpServers\": {\n\"s\": {\"command\": \"a\",\n\"limits\": {\n\"openFiles\": {}}}}}";
+
+    assert_eq!(
+        error_of(text),
+        "mcp.json:4: mcpServers.s.limits.openFiles: is an object, but must be a number; write one like 1024"
+    );
+}
+
+#[test]
 fn a_command_is_not_empty_also_after_expansion() {
     for command in ["", "  ", "${EMPTY}"] {
         let inside = format!("\"command\": \"{command}\"");

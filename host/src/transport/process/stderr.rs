@@ -6,9 +6,10 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use tokio::{io::AsyncReadExt, net::unix::pipe, sync::watch, task::AbortHandle};
+use tokio::{io::AsyncReadExt, net::unix::pipe, sync::watch, task::AbortHandle, time::timeout};
 
 use crate::names::ServerName;
 
@@ -17,6 +18,9 @@ const LINE: usize = 1024;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 4096;
+
+/// How long to wait for the rest when the processes are gone: it is there, and takes a moment to be read.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The last lines so far. Dropping it ends the reading.
 pub(super) struct StderrTail {
@@ -43,10 +47,14 @@ impl StderrTail {
         Self { lines, reading: reading.abort_handle(), drained }
     }
 
-    /// Resolves when everything has been read, or nobody reads any more.
-    pub(super) fn drained(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Resolves when everything has been read, or nobody reads any more; soon in any case. For after the end of a server,
+    /// which its last words explain.
+    pub(super) fn last_words(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut drained = self.drained.clone();
-        async move { while drained.changed().await.is_ok() {} }
+        async move {
+            let all_read = async { while drained.changed().await.is_ok() {} };
+            let _ = timeout(LAST_WORDS, all_read).await;
+        }
     }
 
     pub(super) fn lines(&self) -> Vec<String> {

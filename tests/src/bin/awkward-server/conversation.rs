@@ -16,6 +16,7 @@ use std::time::Duration;
 use innkeeper_tests::awkward::{Scenario, tool};
 use serde_json::{Value, json};
 
+use crate::attacks;
 use crate::delivery::Delivery;
 
 /// What the server answers to a revision that it does not know.
@@ -115,12 +116,19 @@ impl Conversation {
                     delivery.flood(|number| json!({ "jsonrpc": "2.0", "id": number, "method": "roots/list" }));
                 });
             }
+            Scenario::StopsItself => {
+                // SAFETY: raise(3) takes no pointer, and SIGSTOP has no handler.
+                unsafe { libc::raise(libc::SIGSTOP) };
+            }
             _ => {}
         }
     }
 
     fn list(&mut self, id: &Value) {
-        let tools = tool::ALL.map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
+        let special = if self.scenario == Scenario::Attacker { tool::OF_PROCESSES.as_slice() } else { &[] };
+        let tools = tool::ALL.iter().chain(special);
+        let tools: Vec<Value> =
+            tools.map(|name| json!({ "name": name, "inputSchema": { "type": "object" } })).collect();
         let mut result = json!({ "tools": tools });
         self.pages += 1;
         match self.scenario {
@@ -143,6 +151,11 @@ impl Conversation {
             tool::ENVIRONMENT => {
                 env::vars_os().map(|(name, value)| format!("{}={}\n", name.display(), value.display())).collect()
             }
+            special if self.scenario == Scenario::Attacker && tool::OF_PROCESSES.contains(&special) => match special {
+                tool::DESCRIPTORS => descriptors(),
+                tool::ATTACK => attacks::survivable(process(arguments)),
+                _ => attacks::lethal(process(arguments)),
+            },
             unknown => return self.delivery.tool_result(id, &format!("there is no tool {unknown}"), true),
         };
         self.delivery.tool_result(id, &text, false);
@@ -172,6 +185,20 @@ impl Cancelled {
         let (ids, _) = waited.unwrap_or_else(PoisonError::into_inner);
         ids.contains(&id)
     }
+}
+
+/// The process to attack. The one that no process has, where none is named.
+fn process(arguments: &Value) -> libc::pid_t {
+    arguments["process"].as_i64().and_then(|process| process.try_into().ok()).unwrap_or(libc::pid_t::MAX)
+}
+
+/// The open descriptors of this process. The folder that lists them is open while it is read, and closed when they are looked at.
+fn descriptors() -> String {
+    let listed = fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let listed: Vec<i32> = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // SAFETY: fcntl(2) with F_GETFD takes no pointer, and fails for what is not open.
+    let open = listed.into_iter().filter(|descriptor| unsafe { libc::fcntl(*descriptor, libc::F_GETFD) } >= 0);
+    open.map(|descriptor| format!("{descriptor}\n")).collect()
 }
 
 /// Adds a line to the file of the counts and gives their number. A line is added in one write, so that the count is

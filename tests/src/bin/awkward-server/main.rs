@@ -8,16 +8,19 @@
 //! are about. Plain threads and blocking I/O: what it does to its client is meant
 //! to be seen in the code, byte by byte, and no library stands between.
 //!
-//! Here is what surrounds the conversation: the start, signals, children, the
-//! end. [`conversation`] reads and answers, [`delivery`] writes.
+//! Here is what surrounds the conversation: the start, signals, the end.
+//! [`conversation`] reads and answers, [`delivery`] writes, [`descendants`] has
+//! the processes that a scenario starts, [`attacks`] what a server can try on
+//! processes that are not its own.
 
+mod attacks;
 mod conversation;
 mod delivery;
+mod descendants;
 
 use std::env;
 use std::io::{self, Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         Scenario::ALL.iter().for_each(|scenario| eprintln!("  {}", scenario.name()));
         return ExitCode::from(2);
     };
+    // Before there is a second thread: of several, fork(2) copies only the one that calls it.
+    descendants::start(scenario);
     thread::spawn(|| {
         thread::sleep(LIFETIME);
         std::process::exit(9);
@@ -47,8 +52,6 @@ fn main() -> ExitCode {
         }
         Scenario::StderrFlood => _ = thread::spawn(flood_stderr),
         Scenario::IgnoresEofAndTerm => ignore_sigterm(),
-        Scenario::Grandchild => start_grandchild(None),
-        Scenario::GrandchildInOwnGroup => start_grandchild(Some(0)),
         Scenario::Idle => live_on(),
         _ => {}
     }
@@ -83,27 +86,8 @@ fn flood_stderr() {
 }
 
 fn ignore_sigterm() {
-    const SIGTERM: i32 = 15;
-    const SIG_IGN: usize = 1;
-
-    unsafe extern "C" {
-        fn signal(signal: i32, disposition: usize) -> usize;
-    }
-
-    // SAFETY: signal(2) with SIG_IGN takes no pointer and runs no handler; the values are those of Linux.
-    unsafe { signal(SIGTERM, SIG_IGN) };
-}
-
-/// Starts a process that inherits output and environment, so that the output does not end with this process.
-#[expect(clippy::zombie_processes, reason = "it is to outlive this process")]
-fn start_grandchild(group: Option<i32>) {
-    let program = env::current_exe().expect("the path of this program is known");
-    let mut command = Command::new(program);
-    command.arg(Scenario::Idle.name()).stdin(Stdio::null());
-    if let Some(group) = group {
-        command.process_group(group);
-    }
-    command.spawn().expect("this program starts once more");
+    // SAFETY: signal(2) with SIG_IGN takes no pointer and runs no handler.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
 }
 
 /// Input that is read as by a server that has better things to do.

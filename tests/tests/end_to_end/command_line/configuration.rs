@@ -60,7 +60,7 @@ async fn a_file_can_be_named_before_the_verb_and_after_it() {
 /// A faulty file, the line and the key of the fault, and words of what is said.
 type Fault = (&'static str, Option<usize>, Option<&'static str>, &'static [&'static str]);
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 17] = [
     ("", None, None, &["is empty", r#"{"mcpServers": {}}"#]),
     ("servers: none", Some(1), None, &["is not JSON"]),
     ("{\n\"mcpServers\": {\n\"a\": }}", Some(3), None, &["is not JSON"]),
@@ -115,6 +115,12 @@ const FAULTS: [Fault; 16] = [
         Some(3),
         Some("mcpServers.a.timeout"),
         &["no unit", "\"30s\"", "\"30ms\""],
+    ),
+    (
+        "{\"mcpServers\": {\n\"a\": {\"command\": \"x\", \"limits\": {\n\"addressSpace\": 4}}}}",
+        Some(3),
+        Some("mcpServers.a.limits.addressSpace"),
+        &["no unit", "\"4GiB\""],
     ),
     (
         "{\"mcpServers\": {\n\"a\": {\"command\": \"x\"},\n\"a\": {\"command\": \"y\"}}}",
