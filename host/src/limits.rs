@@ -23,10 +23,12 @@ const MOST_PLACES: usize = 1 << 20;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Sessions of one tenant. Default 100. One more is [`Error::AtCapacity`](crate::Error::AtCapacity).
+    /// Sessions of one tenant. Default 100. For one more, the one that has been idle for longest is closed, and waited for; where
+    /// none is idle it is [`Error::AtCapacity`](crate::Error::AtCapacity).
     pub sessions_per_tenant: usize,
     /// Sessions of the runtime. Default 10,000, or less where the system allows less: `RLIMIT_NOFILE` (5 descriptors for
-    /// each), `vm.max_map_count` (6 mappings for each).
+    /// each), `vm.max_map_count` (6 mappings for each), `kernel.pid_max` (3 processes for each). For one more, a session of the
+    /// same tenant is closed, never of another.
     pub sessions_per_runtime: usize,
     /// How long a session without a lease is kept. Default 15 minutes; measured by a timer, not by traffic.
     pub idle: Duration,

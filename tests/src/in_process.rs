@@ -28,6 +28,13 @@ pub struct Pipes {
 }
 
 impl Pipes {
+    /// Both ends: the client's, and the server's.
+    pub fn pair() -> (DuplexStream, Self) {
+        let (client, server) = tokio::io::duplex(PIPE);
+        let (reader, writer) = tokio::io::split(server);
+        (client, Self { reader: BufReader::new(reader), writer })
+    }
+
     /// The next line, without its end; none when the client is gone.
     pub async fn line(&mut self) -> Option<String> {
         let mut line = String::new();
@@ -74,9 +81,8 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     connector_fn("a server of this test", move |_| {
-        let (ours, theirs) = tokio::io::duplex(PIPE);
-        let (reader, writer) = tokio::io::split(theirs);
-        tokio::spawn(serve(Pipes { reader: BufReader::new(reader), writer }));
+        let (ours, theirs) = Pipes::pair();
+        tokio::spawn(serve(theirs));
         async move {
             let (reader, writer) = tokio::io::split(ours);
             Ok(Connection::new(reader, writer, framing))

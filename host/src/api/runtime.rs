@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::{
-    sync::broadcast,
+    sync::{Semaphore, broadcast},
     task::{AbortHandle, JoinSet},
     time::{Instant, timeout_at},
 };
@@ -31,7 +31,7 @@ use crate::{
     limits::LONGEST,
     names::{ServerName, SessionId, TenantName},
     registry::{Key, Registry, reap_idle},
-    session::{Observer, Session, SessionInfo},
+    session::{Observer, Places, Session, SessionInfo},
 };
 
 /// After the deadline of a drain has passed and everything was killed: how long the ends of tasks and processes may take.
@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub(super) limits: Arc<Limits>,
     pub(super) engine: Arc<GuestEngine>,
     pub(super) registry: Arc<Registry>,
+    /// Places of the sessions of all tenants.
+    pub(super) places: Arc<Semaphore>,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
@@ -151,6 +153,7 @@ impl RuntimeBuilder {
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
             generations: AtomicU64::new(0),
+            places: Places::of_runtime(limits.sessions_per_runtime),
             registry,
             events,
             limits,
@@ -211,6 +214,16 @@ impl Runtime {
         #[cfg(not(unix))]
         let census = Census::default();
         Status::new(self.shared.registry.rows(), census)
+    }
+
+    /// Closes the sessions of all tenants that have been without a lease for `older_than` or longer, and waits for their end.
+    /// Returns which they were.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the sessions go on closing.
+    pub async fn reap(&self, older_than: Duration) -> DrainReport {
+        self.shared.reap(None, older_than).await
     }
 
     /// Closes everything: no new leases from now on, every session closed politely, and by force when `deadline` has passed.
@@ -292,9 +305,20 @@ impl Shared {
 
     /// Closes all sessions, or those of one generation of a tenant.
     pub(super) async fn close(&self, tenant: Option<u64>, deadline: Duration) -> DrainReport {
-        let kill_at = Instant::now() + deadline.min(LONGEST);
+        self.end(self.registry.take_all(tenant), deadline.min(LONGEST)).await
+    }
+
+    /// Closes those that have been idle for so long.
+    pub(super) async fn reap(&self, tenant: Option<u64>, older_than: Duration) -> DrainReport {
+        let grace = self.limits.close_input + self.limits.close_terminate;
+        self.end(self.registry.take_idle(tenant, older_than.min(LONGEST)), grace).await
+    }
+
+    /// Closes sessions that were taken out of the table, and waits for their ends.
+    async fn end(&self, sessions: Vec<(Key, Arc<Session>)>, deadline: Duration) -> DrainReport {
+        let kill_at = Instant::now() + deadline;
         let mut ends = JoinSet::new();
-        for (key, session) in self.registry.take_all(tenant) {
+        for (key, session) in sessions {
             session.close(kill_at);
             ends.spawn_on(end(key, session, kill_at), &self.tokio);
         }
@@ -304,7 +328,7 @@ impl Shared {
             closed.extend(end.ok());
         }
         // Their private folders go with them, and a program that ends now would leave them.
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         let _ = timeout_at(kill_at + AFTER_KILL, self.folders.removed()).await;
         closed.sort_by_key(|closed: &ClosedSession| closed.session.id);
         DrainReport { closed }

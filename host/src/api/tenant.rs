@@ -15,7 +15,7 @@ use crate::{
     guest::{Component, ComponentSource, Strikes},
     names::{ServerName, SessionId, TenantName, UserName},
     registry::Key,
-    session::{Session, SessionSpec},
+    session::{Places, Session, SessionSpec},
     transport::Connector,
 };
 
@@ -61,7 +61,9 @@ impl TenantBuilder {
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
         let generation = self.shared.claim(&self.name)?;
+        let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let inner = Inner {
+            places,
             shared: self.shared,
             name: self.name,
             generation,
@@ -97,6 +99,7 @@ pub(super) struct Inner {
     catalog: Catalog,
     guest: Component,
     strikes: Strikes,
+    places: Places,
 }
 
 impl Tenant {
@@ -117,7 +120,8 @@ impl Tenant {
     ///
     /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not,
     /// [`Error::Start`], [`Error::Isolation`], [`Error::Denied`], [`Error::ServerExited`], [`Error::Timeout`], what the
-    /// server answered as [`Error::Server`], and the limits as [`Error::AtCapacity`].
+    /// server answered as [`Error::Server`], and the limits as [`Error::AtCapacity`], where all sessions of the tenant are leased:
+    /// otherwise the one that has been idle for longest is closed for the new one.
     ///
     /// # Cancellation safety
     ///
@@ -137,6 +141,17 @@ impl Tenant {
             .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
         let info = session.session().ready().await?;
         Ok(Lease::new(session, info, self.inner.clone()))
+    }
+
+    /// Closes the sessions of the tenant that have been without a lease for `older_than` or longer, and waits for their end.
+    /// Returns which they were. It is not needed for tidiness: a timer closes those that are idle for longer than
+    /// [`Limits::idle`](crate::Limits::idle).
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the sessions go on closing.
+    pub async fn reap(&self, older_than: Duration) -> DrainReport {
+        self.inner.shared.reap(Some(self.inner.generation), older_than).await
     }
 
     /// Closes all sessions of the tenant, politely, and by force when `deadline` has passed. Returns when nothing is left.
@@ -190,6 +205,7 @@ impl Tenant {
             user: key.user.clone(),
             server: key.server.clone(),
             connector,
+            places: self.inner.places.clone(),
             component: self.inner.guest.clone(),
             strikes: self.inner.strikes.clone(),
             revision: server.revision.clone(),

@@ -1,8 +1,9 @@
 //! The registry: which session belongs to which key, who holds it, and when it goes.
 //!
 //! One short lock guards the table. Under it, and only under it, a lease is minted, released, or a session is taken out of
-//! the table to be closed: so handing out a lease and deciding to reap are one atomic decision, and no session is closed
-//! between being found and being used. Nothing is awaited under the lock.
+//! the table to be closed: so handing out a lease and deciding to reap or evict are one atomic decision, and no session is
+//! closed between being found and being used. Nothing is awaited under the lock, and nothing takes longer for one tenant
+//! because of what another has.
 //!
 //! A session counts a lease from the moment that somebody waits for it to open, so that a slow open is not idle. One key has
 //! one opening session however many wait for it.
@@ -10,8 +11,9 @@
 mod reap;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -46,6 +48,8 @@ struct Table {
     open: HashMap<Key, Entry>,
     /// Taken out of `open`, but not yet gone.
     closing: HashMap<SessionId, (Key, Arc<Session>)>,
+    /// Tenants with a session in `open`.
+    tenants: HashMap<TenantName, OfTenant>,
     last_id: u64,
     /// The runtime is being closed.
     draining: bool,
@@ -58,6 +62,41 @@ struct Entry {
     leases: usize,
     /// Since when it has none.
     idle_since: Instant,
+}
+
+/// What the table knows of one tenant's sessions in `open`.
+#[derive(Default)]
+struct OfTenant {
+    sessions: usize,
+    /// Those without a lease, the longest idle first.
+    idle: BTreeMap<(Instant, SessionId), Key>,
+}
+
+impl Entry {
+    fn place_among_idle(&self) -> (Instant, SessionId) {
+        (self.idle_since, self.session.id())
+    }
+}
+
+impl Table {
+    /// Takes a session out of `open`, to be closed.
+    fn take(&mut self, key: &Key) -> Option<Arc<Session>> {
+        let entry = self.open.remove(key)?;
+        if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
+            tenant.idle.remove(&entry.place_among_idle());
+            tenant.sessions -= 1;
+            if tenant.sessions == 0 {
+                self.tenants.remove(&key.tenant);
+            }
+        }
+        self.closing.insert(entry.session.id(), (key.clone(), entry.session.clone()));
+        Some(entry.session)
+    }
+
+    fn insert(&mut self, key: Key, session: Arc<Session>) {
+        self.tenants.entry(key.tenant.clone()).or_default().sessions += 1;
+        self.open.insert(key, Entry { session, leases: 1, idle_since: Instant::now() });
+    }
 }
 
 /// A session as the table has it.
@@ -77,7 +116,8 @@ impl Registry {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Mints a lease for the session of a key, which `open` begins to open if there is none.
+    /// Mints a lease for the session of a key, which `open` begins to open if there is none. Where the tenant or the runtime has
+    /// as many as it may, the tenant's own longest idle session is closed for it.
     pub(crate) fn check_out(
         self: &Arc<Self>,
         key: Key,
@@ -87,68 +127,88 @@ impl Registry {
         if table.draining {
             return Err(Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No });
         }
-        let session = match table.open.get_mut(&key) {
-            Some(entry) => {
-                entry.leases += 1;
-                entry.session.clone()
+        let Table { open: entries, tenants, .. } = &mut *table;
+        if let Some(entry) = entries.get_mut(&key) {
+            if entry.leases == 0
+                && let Some(tenant) = tenants.get_mut(&key.tenant)
+            {
+                tenant.idle.remove(&entry.place_among_idle());
             }
-            None => {
-                self.check_capacity(&table, &key.tenant)?;
-                table.last_id += 1;
-                let session = open(SessionId(table.last_id));
-                let entry = Entry { session: session.clone(), leases: 1, idle_since: Instant::now() };
-                table.open.insert(key.clone(), entry);
-                session
-            }
-        };
+            entry.leases += 1;
+            let session = entry.session.clone();
+            drop(table);
+            return Ok(CheckedOut { key, session, registry: self.clone() });
+        }
+        let evicted = self.make_room(&mut table, &key.tenant)?;
+        table.last_id += 1;
+        let session = open(SessionId(table.last_id));
+        table.insert(key.clone(), session.clone());
         drop(table);
+        if let Some(evicted) = evicted {
+            tracing::debug!(session = %evicted.id(), "closing an idle session for another of its tenant");
+            evicted.close(Instant::now() + self.grace());
+        }
         Ok(CheckedOut { key, session, registry: self.clone() })
     }
 
-    fn check_capacity(&self, table: &Table, tenant: &TenantName) -> Result<(), Error> {
-        // Those that are being closed still have their processes, so they count.
-        let of_tenant = table.open.keys().chain(table.closing.values().map(|(key, _)| key));
-        let of_tenant = of_tenant.filter(|key| key.tenant == *tenant).count();
-        if of_tenant >= self.limits.sessions_per_tenant {
-            return Err(Error::AtCapacity {
+    /// Takes a session out of the table, if there is no room for one more of a tenant.
+    fn make_room(&self, table: &mut Table, tenant: &TenantName) -> Result<Option<Arc<Session>>, Error> {
+        let of_tenant = table.tenants.get(tenant);
+        let full_tenant = of_tenant.map_or(0, |tenant| tenant.sessions) >= self.limits.sessions_per_tenant;
+        let full_runtime = table.open.len() >= self.limits.sessions_per_runtime;
+        if !full_tenant && !full_runtime {
+            return Ok(None);
+        }
+        // Never another tenant's: its use of the runtime is not this one's to end.
+        let longest_idle = of_tenant.and_then(|tenant| tenant.idle.values().next()).cloned();
+        if let Some(evicted) = longest_idle.and_then(|key| table.take(&key)) {
+            return Ok(Some(evicted));
+        }
+        Err(if full_tenant {
+            Error::AtCapacity {
                 scope: format!("tenant `{tenant}`"),
                 limit: self.limits.sessions_per_tenant,
                 setting: "sessions_per_tenant",
-            });
-        }
-        if table.open.len() + table.closing.len() >= self.limits.sessions_per_runtime {
-            return Err(Error::AtCapacity {
+            }
+        } else {
+            Error::AtCapacity {
                 scope: "the runtime".to_owned(),
                 limit: self.limits.sessions_per_runtime,
                 setting: "sessions_per_runtime",
-            });
-        }
-        Ok(())
+            }
+        })
+    }
+
+    /// How long a session that is closed for nobody's wish may take, before it is killed.
+    fn grace(&self) -> Duration {
+        self.limits.close_input + self.limits.close_terminate
     }
 
     fn check_in(&self, key: &Key, id: SessionId) {
         let mut table = self.table();
-        if let Some(entry) = table.open.get_mut(key).filter(|entry| entry.session.id() == id) {
-            entry.leases -= 1;
-            if entry.leases == 0 {
-                entry.idle_since = Instant::now();
-                // All may be idle for equally long, so nothing is due before what the reaper waits for already.
-                let sleeps = std::mem::take(&mut table.reaper_sleeps);
-                drop(table);
-                if sleeps {
-                    self.idled.notify_one();
-                }
-            }
+        let Table { open, tenants, reaper_sleeps, .. } = &mut *table;
+        let Some(entry) = open.get_mut(key).filter(|entry| entry.session.id() == id) else { return };
+        entry.leases -= 1;
+        if entry.leases > 0 {
+            return;
+        }
+        entry.idle_since = Instant::now();
+        if let Some(tenant) = tenants.get_mut(&key.tenant) {
+            tenant.idle.insert(entry.place_among_idle(), key.clone());
+        }
+        // All may be idle for equally long, so nothing is due before what the reaper waits for already.
+        let sleeps = std::mem::take(reaper_sleeps);
+        drop(table);
+        if sleeps {
+            self.idled.notify_one();
         }
     }
 
     /// A session takes no more calls: the next lease of its key opens another.
     pub(crate) fn closing(&self, key: &Key, id: SessionId) {
         let mut table = self.table();
-        if table.open.get(key).is_some_and(|entry| entry.session.id() == id)
-            && let Some(entry) = table.open.remove(key)
-        {
-            table.closing.insert(id, (key.clone(), entry.session));
+        if table.open.get(key).is_some_and(|entry| entry.session.id() == id) {
+            table.take(key);
         }
     }
 
@@ -166,9 +226,7 @@ impl Registry {
         table.draining |= tenant.is_none();
         let keys: Vec<Key> = table.open.keys().filter(|key| chosen(key)).cloned().collect();
         for key in keys {
-            if let Some(entry) = table.open.remove(&key) {
-                table.closing.insert(entry.session.id(), (key, entry.session));
-            }
+            table.take(&key);
         }
         let closing = table.closing.values();
         closing.filter(|(key, _)| chosen(key)).cloned().collect()

@@ -1,20 +1,19 @@
 //! Closing what nobody uses: by timer, not by traffic, so that the last user's session goes too.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Entry, Key, Registry};
+use super::{Key, Registry, Table};
 use crate::session::Session;
 
 /// Closes sessions that have been without a lease for too long. Ends by being aborted.
 pub(crate) async fn reap_idle(registry: Arc<Registry>) {
-    let grace = registry.limits.close_input + registry.limits.close_terminate;
     loop {
-        let (expired, next) = registry.take_idle(Instant::now());
+        let (expired, next) = registry.take_expired(Instant::now());
         for session in expired {
             tracing::debug!(session = %session.id(), "closing an idle session");
-            session.close(Instant::now() + grace);
+            session.close(Instant::now() + registry.grace());
         }
         let due = async {
             match next {
@@ -31,24 +30,32 @@ pub(crate) async fn reap_idle(registry: Arc<Registry>) {
 
 impl Registry {
     /// Takes sessions that are idle for too long out of the table. Also when the next one will be.
-    fn take_idle(&self, now: Instant) -> (Vec<Arc<Session>>, Option<Instant>) {
+    fn take_expired(&self, now: Instant) -> (Vec<Arc<Session>>, Option<Instant>) {
         let mut table = self.table();
-        let due = |entry: &Entry| entry.idle_since + self.limits.idle;
-        let expired: Vec<Key> = table
-            .open
-            .iter()
-            .filter(|(_, entry)| entry.leases == 0 && due(entry) <= now)
-            .map(|(key, _)| key.clone())
-            .collect();
-        let mut sessions = Vec::with_capacity(expired.len());
-        for key in expired {
-            if let Some(entry) = table.open.remove(&key) {
-                sessions.push(entry.session.clone());
-                table.closing.insert(entry.session.id(), (key, entry.session));
-            }
-        }
-        let next = table.open.values().filter(|entry| entry.leases == 0).map(due).min();
+        let expired = table.idle_for(self.limits.idle, now, |_| true);
+        let sessions = expired.into_iter().filter_map(|key| table.take(&key)).collect();
+        let longest_idle = table.tenants.values().filter_map(|tenant| tenant.idle.keys().next());
+        let next = longest_idle.map(|(since, _)| *since + self.limits.idle).min();
         table.reaper_sleeps = next.is_none();
         (sessions, next)
+    }
+
+    /// Takes sessions of a generation of a tenant, or of all, out of the table that have been without a lease for so long.
+    pub(crate) fn take_idle(&self, tenant: Option<u64>, older_than: Duration) -> Vec<(Key, Arc<Session>)> {
+        let mut table = self.table();
+        let chosen = |key: &Key| tenant.is_none_or(|generation| key.generation == generation);
+        let idle = table.idle_for(older_than, Instant::now(), chosen);
+        idle.into_iter().filter_map(|key| table.take(&key).map(|session| (key, session))).collect()
+    }
+}
+
+impl Table {
+    /// Those that have been without a lease for so long.
+    fn idle_for(&self, long: Duration, now: Instant, chosen: impl Fn(&Key) -> bool) -> Vec<Key> {
+        let of_tenant = |idle: &std::collections::BTreeMap<_, Key>| {
+            let long_enough = idle.iter().take_while(|((since, _), _): &(&(Instant, _), _)| *since + long <= now);
+            long_enough.map(|(_, key)| key.clone()).collect::<Vec<_>>()
+        };
+        self.tenants.values().flat_map(|tenant| of_tenant(&tenant.idle)).filter(chosen).collect()
     }
 }

@@ -15,13 +15,13 @@ use super::{
     deadlines::Due,
     handle::{Control, Incoming, Said, SessionSpec},
     link::{Link, News},
-    owner::{Connecting, Owner, Waiting, closing},
+    owner::{Connected, Connecting, Owner, Waiting, closing},
 };
 use crate::{
     Error, MayHaveRun, Phase,
     error::ServerExit,
     guest::boundary::{Answer, Call, Event, ExitStatus},
-    transport::{ConnectError, Connection},
+    transport::ConnectError,
 };
 
 /// Events of a batch. Bounds the time between two looks at the outside.
@@ -35,7 +35,7 @@ enum Heard {
     Close,
     Order(Control),
     News(News),
-    Connected(Result<Connection, ConnectError>),
+    Connected(Result<Connected, ConnectError>),
     Call(Option<Incoming>),
     Due,
 }
@@ -82,7 +82,8 @@ impl Owner {
             Heard::Call(Some(incoming)) => self.take_incoming(incoming),
             // The last handle is gone.
             Heard::Call(None) => return Err(self.closing()),
-            Heard::Connected(Ok(connection)) => {
+            Heard::Connected(Ok((connection, place))) => {
+                self.place = self.place.take().or(place);
                 self.link = Some(Link::new(connection, self.spec.limits.frame));
                 self.push(Event::Started(self.incarnation));
             }
@@ -290,12 +291,9 @@ async fn news(link: &mut Option<Link>) -> News {
     }
 }
 
-async fn connected(connecting: &mut Option<Connecting>) -> Result<Connection, ConnectError> {
+async fn connected(connecting: &mut Option<Connecting>) -> Result<Connected, ConnectError> {
     match connecting {
-        Some(connecting) => {
-            connecting.begun = true;
-            (&mut connecting.connection).await
-        }
+        Some(connecting) => (&mut connecting.connection).await,
         None => std::future::pending().await,
     }
 }

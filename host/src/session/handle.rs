@@ -36,6 +36,8 @@ pub(crate) struct SessionSpec {
     pub(crate) user: UserName,
     pub(crate) server: ServerName,
     pub(crate) connector: Arc<dyn Connector>,
+    /// Where it takes a place before its first connection.
+    pub(crate) places: super::Places,
     pub(crate) component: Component,
     pub(crate) strikes: Strikes,
     /// The revision to speak, where the catalog fixes it.

@@ -24,6 +24,7 @@ mod gather;
 mod handle;
 mod link;
 mod owner;
+mod places;
 mod reply;
 mod server_requests;
 
@@ -35,6 +36,7 @@ use crate::Isolation;
 
 pub(crate) use calls::CallRequest;
 pub(crate) use handle::{Cancel, Observer, OpenCall, Session, SessionSpec, State};
+pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
 

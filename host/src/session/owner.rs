@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ use super::{
     gather::told_to_close,
     handle::{Control, Incoming, Observer, Said, SessionSpec, State},
     link::{Closing, Link},
+    places::Place,
     server_requests::ServerRequests,
 };
 use crate::{
@@ -60,10 +64,13 @@ pub(super) struct Inbox {
 
 /// A connection that is being made.
 pub(super) struct Connecting {
-    pub(super) connection: BoxFuture<'static, Result<Connection, ConnectError>>,
-    /// Whether the future was polled: before that nothing was started.
-    pub(super) begun: bool,
+    pub(super) connection: BoxFuture<'static, Result<Connected, ConnectError>>,
+    /// Whether the connector was asked: before that nothing was started.
+    pub(super) begun: Arc<AtomicBool>,
 }
+
+/// A connection that was made, with the place of the session where it is the first.
+pub(super) type Connected = (Connection, Option<Place>);
 
 /// Something that the platform said, and that the guest has not been told yet.
 pub(super) struct Waiting {
@@ -82,6 +89,8 @@ pub(super) struct Owner {
     pub(super) runner: Runner,
     pub(super) link: Option<Link>,
     pub(super) connecting: Option<Connecting>,
+    /// From the first connection until nothing is left of the session.
+    pub(super) place: Option<Place>,
     /// Number of the present connection, from 1.
     pub(super) incarnation: u32,
     /// How the last connection ended, once it has.
@@ -173,6 +182,7 @@ impl Owner {
             runner,
             link: None,
             connecting: None,
+            place: None,
             incarnation: 0,
             exit: None,
             disconnected: None,
@@ -238,7 +248,20 @@ impl Owner {
             session: spec.id,
             incarnation: self.incarnation,
         };
-        self.connecting = Some(Connecting { connection: spec.connector.connect(context), begun: false });
+        let (connector, places) = (spec.connector.clone(), self.place.is_none().then(|| spec.places.clone()));
+        let begun = Arc::new(AtomicBool::new(false));
+        let beginning = begun.clone();
+        let connection = async move {
+            let place = match places {
+                Some(places) => {
+                    Some(places.take().await.ok_or_else(|| ConnectError::unavailable("the runtime is gone"))?)
+                }
+                None => None,
+            };
+            beginning.store(true, Relaxed);
+            Ok((connector.connect(context).await?, place))
+        };
+        self.connecting = Some(Connecting { connection: Box::pin(connection), begun });
     }
 
     pub(super) fn push(&mut self, event: Event) {
@@ -295,9 +318,12 @@ impl Owner {
             self.ending.push(link.close());
         }
         // A process may be about to start; it is closed when it is there. One that nobody has begun to start never is.
-        if let Some(Connecting { connection, begun: true }) = self.connecting.take() {
+        if let Some(Connecting { connection, begun }) = self.connecting.take()
+            && begun.load(Relaxed)
+        {
             let until = self.close.borrow().unwrap_or(by_itself).min(Instant::now() + CONNECTING);
-            if let Ok(Ok(connection)) = timeout_at(until, connection).await {
+            if let Ok(Ok((connection, place))) = timeout_at(until, connection).await {
+                self.place = self.place.take().or(place);
                 self.ending.push(Link::new(connection, self.spec.limits.frame).close());
             }
         }

@@ -7,6 +7,7 @@ mod bounds;
 mod cancellation;
 mod deadlines;
 mod end;
+mod eviction;
 mod leases;
 mod questions;
 
