@@ -43,7 +43,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
             );
             continue;
         };
-        println!("{target}: checking; the first time takes two minutes");
+        println!("{target}: checking; the first time takes some minutes");
         let mut cargo = toolchain.cargo(workspace);
         cargo.args(["check", "--quiet", "--package", "innkeeper", "--lib", "--no-default-features", "--locked"]);
         cargo.args(["--target", target, "--target-dir"]).args([&folder]);
