@@ -155,7 +155,7 @@ impl ProcessConnector {
         command.stdin(their_stdin).stdout(their_stdout).stderr(their_stderr);
         confine(&mut command, limits);
 
-        let (mut watcher, socket) = Watcher::start(self.close_input, self.close_terminate)?;
+        let (watcher, socket) = Watcher::start(self.close_input, self.close_terminate)?;
         let server = watcher.spawn(&mut command).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
                 ConnectError::unavailable(format!("the system gives no process for it: {error}"))

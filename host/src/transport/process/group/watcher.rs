@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use super::child::{Limits, confine};
 use crate::transport::ConnectError;
@@ -63,17 +63,19 @@ impl Watcher {
     }
 
     /// Starts a server in the group.
-    pub(super) fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
+    pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let server = command.process_group(self.group.leader.as_raw_nonzero().get()).spawn().map_err(|error| {
             // It had no group to enter, which is an error that has other causes too.
-            if self.process.try_wait().is_ok_and(|status| status.is_none()) {
-                error
-            } else {
-                io::Error::new(io::ErrorKind::Interrupted, "its watcher ended")
-            }
+            if self.has_ended() { io::Error::new(io::ErrorKind::Interrupted, "its watcher ended") } else { error }
         })?;
         self.group.enter(Pid::from_child(&server));
         Ok(server)
+    }
+
+    /// Leaves it to be waited for: until then the group's id is nobody else's.
+    fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        !matches!(waitid(WaitId::Pid(self.group.leader), options), Ok(None))
     }
 }
 
