@@ -9,16 +9,20 @@
 //! one opening session however many wait for it.
 
 mod reap;
+mod table;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use reap::reap_idle;
+use table::{Minted, Refused, Room, Table};
 
 use crate::{
     Error, Limits, MayHaveRun,
@@ -37,66 +41,12 @@ pub(crate) struct Key {
 }
 
 pub(crate) struct Registry {
-    table: Mutex<Table>,
-    /// Told when a session may have become idle.
+    table: Mutex<Table<Arc<Session>>>,
+    /// Told when a session has become idle and the reaper sleeps.
     idled: Notify,
-    limits: Arc<Limits>,
-}
-
-#[derive(Default)]
-struct Table {
-    open: HashMap<Key, Entry>,
-    /// Taken out of `open`, but not yet gone.
-    closing: HashMap<SessionId, (Key, Arc<Session>)>,
-    /// Tenants with a session in `open`.
-    tenants: HashMap<TenantName, OfTenant>,
-    last_id: u64,
-    /// The runtime is being closed.
-    draining: bool,
     /// Nothing is idle as far as the reaper knows: it waits to be told.
-    reaper_sleeps: bool,
-}
-
-struct Entry {
-    session: Arc<Session>,
-    leases: usize,
-    /// Since when it has none.
-    idle_since: Instant,
-}
-
-/// What the table knows of one tenant's sessions in `open`.
-#[derive(Default)]
-struct OfTenant {
-    sessions: usize,
-    /// Those without a lease, the longest idle first.
-    idle: BTreeMap<(Instant, SessionId), Key>,
-}
-
-impl Entry {
-    fn place_among_idle(&self) -> (Instant, SessionId) {
-        (self.idle_since, self.session.id())
-    }
-}
-
-impl Table {
-    /// Takes a session out of `open`, to be closed.
-    fn take(&mut self, key: &Key) -> Option<Arc<Session>> {
-        let entry = self.open.remove(key)?;
-        if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
-            tenant.idle.remove(&entry.place_among_idle());
-            tenant.sessions -= 1;
-            if tenant.sessions == 0 {
-                self.tenants.remove(&key.tenant);
-            }
-        }
-        self.closing.insert(entry.session.id(), (key.clone(), entry.session.clone()));
-        Some(entry.session)
-    }
-
-    fn insert(&mut self, key: Key, session: Arc<Session>) {
-        self.tenants.entry(key.tenant.clone()).or_default().sessions += 1;
-        self.open.insert(key, Entry { session, leases: 1, idle_since: Instant::now() });
-    }
+    reaper_sleeps: AtomicBool,
+    limits: Arc<Limits>,
 }
 
 /// A session as the table has it.
@@ -108,10 +58,10 @@ pub(crate) struct Row {
 
 impl Registry {
     pub(crate) fn new(limits: Arc<Limits>) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), idled: Notify::new(), limits })
+        Arc::new(Self { table: Mutex::default(), idled: Notify::new(), reaper_sleeps: AtomicBool::new(false), limits })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table<Arc<Session>>> {
         // What runs under the lock cannot panic between two changes that belong together.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,27 +73,9 @@ impl Registry {
         key: Key,
         open: impl FnOnce(SessionId) -> Arc<Session>,
     ) -> Result<CheckedOut, Error> {
-        let mut table = self.table();
-        if table.draining {
-            return Err(Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No });
-        }
-        let Table { open: entries, tenants, .. } = &mut *table;
-        if let Some(entry) = entries.get_mut(&key) {
-            if entry.leases == 0
-                && let Some(tenant) = tenants.get_mut(&key.tenant)
-            {
-                tenant.idle.remove(&entry.place_among_idle());
-            }
-            entry.leases += 1;
-            let session = entry.session.clone();
-            drop(table);
-            return Ok(CheckedOut { key, session, registry: self.clone() });
-        }
-        let evicted = self.make_room(&mut table, &key.tenant)?;
-        table.last_id += 1;
-        let session = open(SessionId(table.last_id));
-        table.insert(key.clone(), session.clone());
-        drop(table);
+        let room = Room { of_tenant: self.limits.sessions_per_tenant, of_runtime: self.limits.sessions_per_runtime };
+        let minted = self.table().check_out(&key, room, Instant::now(), open);
+        let Minted { session, evicted } = minted.map_err(|refused| self.refusal(refused, &key.tenant))?;
         if let Some(evicted) = evicted {
             tracing::debug!(session = %evicted.id(), "closing an idle session for another of its tenant");
             evicted.close(Instant::now() + self.grace());
@@ -151,32 +83,20 @@ impl Registry {
         Ok(CheckedOut { key, session, registry: self.clone() })
     }
 
-    /// Takes a session out of the table, if there is no room for one more of a tenant.
-    fn make_room(&self, table: &mut Table, tenant: &TenantName) -> Result<Option<Arc<Session>>, Error> {
-        let of_tenant = table.tenants.get(tenant);
-        let full_tenant = of_tenant.map_or(0, |tenant| tenant.sessions) >= self.limits.sessions_per_tenant;
-        let full_runtime = table.open.len() >= self.limits.sessions_per_runtime;
-        if !full_tenant && !full_runtime {
-            return Ok(None);
-        }
-        // Never another tenant's: its use of the runtime is not this one's to end.
-        let longest_idle = of_tenant.and_then(|tenant| tenant.idle.values().next()).cloned();
-        if let Some(evicted) = longest_idle.and_then(|key| table.take(&key)) {
-            return Ok(Some(evicted));
-        }
-        Err(if full_tenant {
-            Error::AtCapacity {
+    fn refusal(&self, refused: Refused, tenant: &TenantName) -> Error {
+        match refused {
+            Refused::Draining => Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No },
+            Refused::TenantFull => Error::AtCapacity {
                 scope: format!("tenant `{tenant}`"),
                 limit: self.limits.sessions_per_tenant,
                 setting: "sessions_per_tenant",
-            }
-        } else {
-            Error::AtCapacity {
+            },
+            Refused::RuntimeFull => Error::AtCapacity {
                 scope: "the runtime".to_owned(),
                 limit: self.limits.sessions_per_runtime,
                 setting: "sessions_per_runtime",
-            }
-        })
+            },
+        }
     }
 
     /// How long a session that is closed for nobody's wish may take, before it is killed.
@@ -185,65 +105,54 @@ impl Registry {
     }
 
     fn check_in(&self, key: &Key, id: SessionId) {
-        let mut table = self.table();
-        let Table { open, tenants, reaper_sleeps, .. } = &mut *table;
-        let Some(entry) = open.get_mut(key).filter(|entry| entry.session.id() == id) else { return };
-        entry.leases -= 1;
-        if entry.leases > 0 {
-            return;
-        }
-        entry.idle_since = Instant::now();
-        if let Some(tenant) = tenants.get_mut(&key.tenant) {
-            tenant.idle.insert(entry.place_among_idle(), key.clone());
-        }
+        let is_idle = self.table().check_in(key, id, Instant::now());
         // All may be idle for equally long, so nothing is due before what the reaper waits for already.
-        let sleeps = std::mem::take(reaper_sleeps);
-        drop(table);
-        if sleeps {
+        if is_idle && self.reaper_sleeps.swap(false, Relaxed) {
             self.idled.notify_one();
         }
     }
 
     /// A session takes no more calls: the next lease of its key opens another.
     pub(crate) fn closing(&self, key: &Key, id: SessionId) {
-        let mut table = self.table();
-        if table.open.get(key).is_some_and(|entry| entry.session.id() == id) {
-            table.take(key);
-        }
+        self.table().retire(key, id);
     }
 
     /// Nothing is left of a session.
     pub(crate) fn closed(&self, id: SessionId) {
-        let closed = self.table().closing.remove(&id);
+        let closed = self.table().forget(id);
         // Outside of the lock, because the last handle may go with it.
         drop(closed);
     }
 
     /// Takes all sessions, or those of one generation of a tenant, out of the table, leased or not, to be closed.
     pub(crate) fn take_all(&self, tenant: Option<u64>) -> Vec<(Key, Arc<Session>)> {
-        let chosen = |key: &Key| tenant.is_none_or(|generation| key.generation == generation);
         let mut table = self.table();
-        table.draining |= tenant.is_none();
-        let keys: Vec<Key> = table.open.keys().filter(|key| chosen(key)).cloned().collect();
-        for key in keys {
-            table.take(&key);
+        if tenant.is_none() {
+            table.drain();
         }
-        let closing = table.closing.values();
-        closing.filter(|(key, _)| chosen(key)).cloned().collect()
+        table.take_all(of_generation(tenant))
+    }
+
+    /// Takes sessions of one generation of a tenant, or of all, out of the table that have been without a lease for so long.
+    pub(crate) fn take_idle(&self, tenant: Option<u64>, older_than: Duration) -> Vec<(Key, Arc<Session>)> {
+        self.table().take_idle(older_than, Instant::now(), of_generation(tenant))
     }
 
     /// All sessions, those that are being closed included.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let table = self.table();
-        let open = table.open.iter().map(|(key, entry)| Row {
+        let row = |(key, session, leases): (&Key, &Arc<Session>, usize)| Row {
             key: key.clone(),
-            session: entry.session.clone(),
-            leases: entry.leases,
-        });
-        let closing =
-            table.closing.values().map(|(key, session)| Row { key: key.clone(), session: session.clone(), leases: 0 });
-        open.chain(closing).collect()
+            session: session.clone(),
+            leases,
+        };
+        table.rows().map(row).collect()
     }
+}
+
+/// Chooses the sessions of one generation of a tenant, or all.
+fn of_generation(tenant: Option<u64>) -> impl Fn(&Key) -> bool {
+    move |key| tenant.is_none_or(|generation| key.generation == generation)
 }
 
 /// A lease as the registry counts it: dropping it gives it back, wherever that happens.

@@ -1,0 +1,198 @@
+//! The table: which sessions there are, who holds them, and which one goes first.
+//!
+//! Plain data without a lock, a clock or a task, and with any handle in place of a session: so what is decided about leases
+//! can be tried in every order. The registry puts one short lock around it, and does outside of that lock what follows from
+//! a decision.
+
+use std::collections::{BTreeMap, HashMap};
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::Key;
+use crate::names::{SessionId, TenantName};
+
+/// Sessions, each by its handle `S`.
+pub(super) struct Table<S> {
+    open: HashMap<Key, Entry<S>>,
+    /// Taken out of `open`, but not yet gone.
+    closing: HashMap<SessionId, (Key, S)>,
+    /// Tenants with a session in `open`.
+    tenants: HashMap<TenantName, OfTenant>,
+    last_id: u64,
+    draining: bool,
+}
+
+struct Entry<S> {
+    id: SessionId,
+    session: S,
+    leases: usize,
+    /// Since when it has none.
+    idle_since: Instant,
+}
+
+/// What there is of one tenant in `open`.
+#[derive(Default)]
+struct OfTenant {
+    sessions: usize,
+    /// Those without a lease, the longest idle first.
+    idle: BTreeMap<(Instant, SessionId), Key>,
+}
+
+/// How many sessions there may be that can be leased.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) of_tenant: usize,
+    pub(super) of_runtime: usize,
+}
+
+/// A lease that was minted.
+#[derive(Debug)]
+pub(super) struct Minted<S> {
+    pub(super) session: S,
+    /// What was taken out of the table to make room, and is to be closed.
+    pub(super) evicted: Option<S>,
+}
+
+/// Why no lease was minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Everything is being closed.
+    Draining,
+    /// All sessions of the tenant are held, and there may be no more of it.
+    TenantFull,
+    /// All sessions of the tenant are held, and there may be no more of anybody.
+    RuntimeFull,
+}
+
+impl<S> Default for Table<S> {
+    fn default() -> Self {
+        Self { open: HashMap::new(), closing: HashMap::new(), tenants: HashMap::new(), last_id: 0, draining: false }
+    }
+}
+
+impl<S: Clone> Table<S> {
+    /// Mints a lease for the session of a key, which `open` begins to open if there is none. Where there is no room for it, the
+    /// tenant's own longest idle session is taken out; never another's, whose use of the runtime is not this one's to end.
+    pub(super) fn check_out(
+        &mut self,
+        key: &Key,
+        room: Room,
+        now: Instant,
+        open: impl FnOnce(SessionId) -> S,
+    ) -> Result<Minted<S>, Refused> {
+        if self.draining {
+            return Err(Refused::Draining);
+        }
+        if let Some(entry) = self.open.get_mut(key) {
+            if entry.leases == 0
+                && let Some(tenant) = self.tenants.get_mut(&key.tenant)
+            {
+                tenant.idle.remove(&(entry.idle_since, entry.id));
+            }
+            entry.leases += 1;
+            return Ok(Minted { session: entry.session.clone(), evicted: None });
+        }
+        let evicted = self.make_room(&key.tenant, room)?;
+        self.last_id += 1;
+        let id = SessionId(self.last_id);
+        let session = open(id);
+        self.tenants.entry(key.tenant.clone()).or_default().sessions += 1;
+        self.open.insert(key.clone(), Entry { id, session: session.clone(), leases: 1, idle_since: now });
+        Ok(Minted { session, evicted })
+    }
+
+    fn make_room(&mut self, tenant: &TenantName, room: Room) -> Result<Option<S>, Refused> {
+        let of_tenant = self.tenants.get(tenant);
+        let full_tenant = of_tenant.map_or(0, |tenant| tenant.sessions) >= room.of_tenant;
+        if !full_tenant && self.open.len() < room.of_runtime {
+            return Ok(None);
+        }
+        let longest_idle = of_tenant.and_then(|tenant| tenant.idle.values().next()).cloned();
+        match longest_idle.and_then(|key| self.take(&key)) {
+            Some(evicted) => Ok(Some(evicted)),
+            None if full_tenant => Err(Refused::TenantFull),
+            None => Err(Refused::RuntimeFull),
+        }
+    }
+
+    /// Gives a lease back. True: nobody holds the session any more.
+    pub(super) fn check_in(&mut self, key: &Key, id: SessionId, now: Instant) -> bool {
+        let Some(entry) = self.open.get_mut(key).filter(|entry| entry.id == id) else { return false };
+        entry.leases -= 1;
+        if entry.leases > 0 {
+            return false;
+        }
+        entry.idle_since = now;
+        if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
+            tenant.idle.insert((now, id), key.clone());
+        }
+        true
+    }
+
+    /// A session takes no more calls, held or not: the next lease of its key opens another.
+    pub(super) fn retire(&mut self, key: &Key, id: SessionId) {
+        if self.open.get(key).is_some_and(|entry| entry.id == id) {
+            self.take(key);
+        }
+    }
+
+    /// Nothing is left of a session.
+    pub(super) fn forget(&mut self, id: SessionId) -> Option<S> {
+        self.closing.remove(&id).map(|(_, session)| session)
+    }
+
+    /// No lease is minted any more.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Takes sessions out of the table, held or not. Returns all that are not gone, those that were taken out before included.
+    pub(super) fn take_all(&mut self, chosen: impl Fn(&Key) -> bool) -> Vec<(Key, S)> {
+        let keys: Vec<Key> = self.open.keys().filter(|key| chosen(key)).cloned().collect();
+        for key in keys {
+            self.take(&key);
+        }
+        self.closing.values().filter(|(key, _)| chosen(key)).cloned().collect()
+    }
+
+    /// Takes sessions out of the table that nobody has held for so long.
+    pub(super) fn take_idle(&mut self, long: Duration, now: Instant, chosen: impl Fn(&Key) -> bool) -> Vec<(Key, S)> {
+        let long_enough = |since: &Instant| *since + long <= now;
+        let idle = self
+            .tenants
+            .values()
+            .flat_map(|tenant| tenant.idle.iter().take_while(|((since, _), _)| long_enough(since)).map(|(_, key)| key));
+        let keys: Vec<Key> = idle.filter(|key| chosen(key)).cloned().collect();
+        keys.into_iter().filter_map(|key| self.take(&key).map(|session| (key, session))).collect()
+    }
+
+    /// Since when somebody's session has been idle for longest.
+    pub(super) fn longest_idle(&self) -> Option<Instant> {
+        self.tenants.values().filter_map(|tenant| tenant.idle.keys().next()).map(|(since, _)| *since).min()
+    }
+
+    /// All sessions with their leases, those that are being closed included.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, usize)> {
+        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, entry.leases));
+        open.chain(self.closing.values().map(|(key, session)| (key, session, 0)))
+    }
+
+    /// Takes a session out of `open`, to be closed.
+    fn take(&mut self, key: &Key) -> Option<S> {
+        let entry = self.open.remove(key)?;
+        if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
+            tenant.idle.remove(&(entry.idle_since, entry.id));
+            tenant.sessions -= 1;
+            if tenant.sessions == 0 {
+                self.tenants.remove(&key.tenant);
+            }
+        }
+        self.closing.insert(entry.id, (key.clone(), entry.session.clone()));
+        Some(entry.session)
+    }
+}
+
+#[cfg(test)]
+#[path = "table/tests.rs"]
+mod tests;

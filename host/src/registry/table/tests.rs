@@ -1,0 +1,227 @@
+//! The table against its rules, by random sequences of everything that can happen to it.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Few of each, so that they meet.
+const TENANTS: u64 = 2;
+const USERS: u8 = 4;
+const ROOM: Room = Room { of_tenant: 3, of_runtime: 5 };
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Somebody leases a session.
+    CheckOut { tenant: u64, user: u8 },
+    /// A lease is dropped: one of those that are held.
+    CheckIn(prop::sample::Index),
+    /// A session ends by itself, or is closed.
+    Retire(prop::sample::Index),
+    /// What is being closed is gone.
+    Forget(prop::sample::Index),
+    /// The reaper looks.
+    Reap { seconds: u64 },
+    /// A tenant is closed.
+    Close { tenant: u64 },
+    /// Time passes.
+    Wait { seconds: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..TENANTS, 0..USERS).prop_map(|(tenant, user)| Step::CheckOut { tenant, user }),
+        5 => any::<prop::sample::Index>().prop_map(Step::CheckIn),
+        1 => any::<prop::sample::Index>().prop_map(Step::Retire),
+        2 => any::<prop::sample::Index>().prop_map(Step::Forget),
+        1 => (0..5_u64).prop_map(|seconds| Step::Reap { seconds }),
+        1 => (0..TENANTS).prop_map(|tenant| Step::Close { tenant }),
+        3 => (0..3_u64).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+fn key(tenant: u64, user: u8) -> Key {
+    Key {
+        tenant: format!("tenant-{tenant}").into(),
+        generation: tenant,
+        user: format!("user-{user}").into(),
+        server: "server".into(),
+    }
+}
+
+/// What is true of the sessions, kept in the simplest way.
+#[derive(Default)]
+struct World {
+    table: Table<SessionId>,
+    now: Option<Instant>,
+    leases: Vec<(Key, SessionId)>,
+    /// Sessions that were opened and that nobody has closed.
+    open: HashMap<SessionId, (Key, Instant)>,
+    closing: Vec<SessionId>,
+}
+
+impl World {
+    fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(Instant::now)
+    }
+
+    fn held(&self, id: SessionId) -> usize {
+        self.leases.iter().filter(|(_, leased)| *leased == id).count()
+    }
+
+    /// Somebody decided to close it for being idle.
+    fn close_idle(&mut self, id: SessionId) {
+        assert_eq!(self.held(id), 0, "{id} is held, and was taken for idle");
+        self.close(id);
+    }
+
+    fn close(&mut self, id: SessionId) {
+        assert!(self.open.remove(&id).is_some(), "{id} was closed twice");
+        self.closing.push(id);
+    }
+
+    fn of_tenant(&self, tenant: &TenantName) -> usize {
+        self.open.values().filter(|(key, _)| key.tenant == *tenant).count()
+    }
+
+    fn check_out(&mut self, key: &Key) {
+        let now = self.now();
+        let is_open = self.open.values().any(|(open, _)| open == key);
+        let idle = self.open.iter().filter(|(id, (open, _))| open.tenant == key.tenant && self.held(**id) == 0);
+        let longest_idle = idle.map(|(id, (_, since))| (*since, *id)).min();
+        let is_full = self.of_tenant(&key.tenant) >= ROOM.of_tenant || self.open.len() >= ROOM.of_runtime;
+
+        match self.table.check_out(key, ROOM, now, |id| id) {
+            Ok(Minted { session: id, evicted }) => {
+                assert_eq!(evicted, longest_idle.filter(|_| is_full && !is_open).map(|(_, id)| id));
+                evicted.into_iter().for_each(|id| self.close_idle(id));
+                self.leases.push((key.clone(), id));
+                let (opened, _) = self.open.entry(id).or_insert_with(|| (key.clone(), now));
+                assert_eq!(opened, key, "{id} is somebody else's");
+            }
+            Err(refused) => {
+                assert_ne!(refused, Refused::Draining);
+                assert!(is_full && !is_open && longest_idle.is_none(), "refused, and there was room");
+            }
+        }
+    }
+
+    fn check_in(&mut self, which: usize) {
+        let (key, id) = self.leases.swap_remove(which);
+        let now = self.now();
+        let is_idle = self.table.check_in(&key, id, now);
+        assert_eq!(is_idle, self.held(id) == 0 && self.open.contains_key(&id));
+        if let Some((_, since)) = self.open.get_mut(&id) {
+            *since = now;
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::CheckOut { tenant, user } => self.check_out(&key(tenant, user)),
+            Step::CheckIn(which) => {
+                if !self.leases.is_empty() {
+                    self.check_in(which.index(self.leases.len()));
+                }
+            }
+            Step::Retire(which) => {
+                let mut open: Vec<_> = self.open.iter().map(|(id, (key, _))| (*id, key.clone())).collect();
+                open.sort_by_key(|(id, _)| *id);
+                if !open.is_empty() {
+                    let (id, key) = &open[which.index(open.len())];
+                    self.table.retire(key, *id);
+                    // A second time is none.
+                    self.table.retire(key, *id);
+                    self.close(*id);
+                }
+            }
+            Step::Forget(which) => {
+                if !self.closing.is_empty() {
+                    let id = self.closing.swap_remove(which.index(self.closing.len()));
+                    assert_eq!(self.table.forget(id), Some(id));
+                    assert_eq!(self.table.forget(id), None);
+                }
+            }
+            Step::Reap { seconds } => {
+                let (long, now) = (Duration::from_secs(seconds), self.now());
+                let due: Vec<_> = self
+                    .open
+                    .iter()
+                    .filter(|(id, (_, since))| self.held(**id) == 0 && *since + long <= now)
+                    .map(|(id, _)| *id)
+                    .collect();
+                let reaped = self.table.take_idle(long, now, |_| true);
+                assert_eq!(reaped.len(), due.len());
+                for (_, id) in reaped {
+                    assert!(due.contains(&id));
+                    self.close_idle(id);
+                }
+            }
+            Step::Close { tenant } => {
+                let closed = self.table.take_all(|key| key.generation == tenant);
+                let of_tenant: Vec<_> =
+                    self.open.iter().filter(|(_, (key, _))| key.generation == tenant).map(|(id, _)| *id).collect();
+                for id in of_tenant {
+                    assert!(closed.iter().any(|(_, closed)| *closed == id));
+                    self.close(id);
+                }
+            }
+            Step::Wait { seconds } => self.now = Some(self.now() + Duration::from_secs(seconds)),
+        }
+    }
+
+    /// What holds after every step.
+    fn check(&self) {
+        assert!(self.open.len() <= ROOM.of_runtime);
+        let rows: Vec<_> = self.table.rows().map(|(key, id, leases)| (key.clone(), *id, leases)).collect();
+        assert_eq!(rows.len(), self.open.len() + self.closing.len());
+        for (key, id, leases) in rows {
+            match self.open.get(&id) {
+                Some((open, _)) => assert_eq!((&key, leases), (open, self.held(id))),
+                None => assert!(self.closing.contains(&id) && leases == 0),
+            }
+            assert!(self.of_tenant(&key.tenant) <= ROOM.of_tenant);
+        }
+        let idle = self.open.iter().filter(|(id, _)| self.held(**id) == 0);
+        assert_eq!(self.table.longest_idle(), idle.map(|(_, (_, since))| *since).min());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_happens_no_held_session_is_taken_for_idle_and_the_counts_are_right(
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        let mut world = World::default();
+
+        for step in steps {
+            world.take(step);
+            world.check();
+        }
+
+        for tenant in 0..TENANTS {
+            world.take(Step::Close { tenant });
+        }
+        while !world.leases.is_empty() {
+            world.check_in(0);
+        }
+        for id in std::mem::take(&mut world.closing) {
+            assert_eq!(world.table.forget(id), Some(id));
+        }
+        world.check();
+        prop_assert_eq!(world.table.rows().count(), 0);
+    }
+}
+
+#[test]
+fn a_table_that_is_drained_mints_no_lease() {
+    let mut table: Table<SessionId> = Table::default();
+
+    table.drain();
+
+    let refused = table.check_out(&key(0, 0), ROOM, Instant::now(), |id| id).unwrap_err();
+    assert_eq!(refused, Refused::Draining);
+}
