@@ -60,7 +60,7 @@ pub mod transport;
 pub use api::{
     Answer, Call, CallBuilder, Catalog, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease, RefuseAll,
     Runtime, RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant,
-    TenantBuilder,
+    TenantBuilder, Watch,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};

@@ -4,12 +4,8 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CallBuilder, SessionKey, tenant};
-use crate::{
-    Error,
-    registry::CheckedOut,
-    session::{SessionInfo, State},
-};
+use super::{CallBuilder, SessionKey, Watch, tenant};
+use crate::{Error, registry::CheckedOut, session::SessionInfo};
 
 /// A counted right to use one session.
 ///
@@ -50,10 +46,12 @@ impl Lease {
     ///
     /// Returns why the session ended, or is being closed.
     pub fn check(&self) -> Result<(), Error> {
-        match self.held.session.session().state() {
-            State::Opening | State::Ready(_) => Ok(()),
-            State::Closing(error) | State::Closed(error) => Err(error),
-        }
+        self.watch().check()
+    }
+
+    /// Sees what becomes of the session, also when this lease is dropped.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.session(), self.held.session.session().watched().clone())
     }
 
     /// Prepares a call of any method of the protocol.

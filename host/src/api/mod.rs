@@ -7,6 +7,7 @@
 //! | `catalog` | which servers a tenant has |
 //! | `diagnosis` | what the machine gives for servers |
 //! | `lease` | [`Lease`]: the right to use a session |
+//! | `watch` | [`Watch`]: looking at one |
 //! | `call` | [`Call`]: one request |
 //! | `handler` | who answers requests of servers |
 //! | `events` | what happens, for whoever subscribes |
@@ -21,6 +22,7 @@ mod lease;
 mod runtime;
 mod status;
 mod tenant;
+mod watch;
 
 pub use call::{Call, CallBuilder};
 pub use catalog::{Catalog, Server};
@@ -31,3 +33,4 @@ pub use lease::Lease;
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
 pub use status::{SessionKey, SessionStatus, Status};
 pub use tenant::{Tenant, TenantBuilder};
+pub use watch::Watch;

@@ -344,8 +344,8 @@ impl Shared {
 }
 
 async fn end(key: Key, session: Arc<Session>, kill_at: Instant) -> ClosedSession {
-    let in_time = timeout_at(kill_at, session.closed()).await.is_ok();
-    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.closed()).await.is_ok();
+    let in_time = timeout_at(kill_at, session.watched().clone().closed()).await.is_ok();
+    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().clone().closed()).await.is_ok();
     ClosedSession { session: SessionKey::new(session.id(), &key), in_time, gone }
 }
 

@@ -94,7 +94,7 @@ impl Status {
 impl SessionStatus {
     fn new(row: Row, processes: SessionProcesses) -> Self {
         let session = SessionKey::new(row.session.id(), &row.key);
-        let (state, info, error) = match row.session.state() {
+        let (state, info, error) = match row.session.watched().now() {
             State::Opening => ("opening", None, None),
             State::Ready(info) => ("ready", Some(info), None),
             State::Closing(error) => ("closing", None, Some(error.to_string())),

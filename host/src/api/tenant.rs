@@ -139,7 +139,7 @@ impl Tenant {
         let session = shared
             .registry
             .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
-        let info = session.session().ready().await?;
+        let info = session.session().watched().clone().ready().await?;
         Ok(Lease::new(session, info, self.inner.clone()))
     }
 

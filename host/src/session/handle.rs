@@ -21,6 +21,7 @@ use super::{
     owner::{self, Inbox},
     reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
+    watched::Watched,
 };
 use crate::{
     Error, Limits, MayHaveRun,
@@ -79,7 +80,7 @@ pub(crate) struct Session {
     places: Arc<Semaphore>,
     control: UnboundedSender<Control>,
     closing: watch::Sender<Option<Instant>>,
-    state: watch::Receiver<State>,
+    watched: Watched,
     next_call: AtomicU64,
 }
 
@@ -138,7 +139,7 @@ impl Session {
             places,
             control: control.clone(),
             closing,
-            state,
+            watched: Watched::new(spec.id, state),
             next_call: AtomicU64::new(1),
         });
         runtime.spawn(owner::run(spec, Inbox { calls: incoming, orders, close, control }, state_sender));
@@ -149,25 +150,8 @@ impl Session {
         self.id
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.state.borrow().clone()
-    }
-
-    /// Waits until the session is ready.
-    ///
-    /// Cancellation safe: the session goes on opening.
-    pub(crate) async fn ready(&self) -> Result<Arc<SessionInfo>, Error> {
-        let mut state = self.state.clone();
-        loop {
-            match &*state.borrow_and_update() {
-                State::Opening => {}
-                State::Ready(info) => return Ok(info.clone()),
-                State::Closing(error) | State::Closed(error) => return Err(error.clone()),
-            }
-            if state.changed().await.is_err() {
-                return Err(self.gone());
-            }
-        }
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     /// Takes a call. What is wrong with it is in the reply.
@@ -202,7 +186,7 @@ impl Session {
             .clone()
             .try_acquire_owned()
             .map_err(|_| Error::Busy { server: self.server.clone(), limit: self.limits.mailbox })?;
-        self.calls.send(Incoming { said, place }).map_err(|_| self.gone())
+        self.calls.send(Incoming { said, place }).map_err(|_| self.watched.gone())
     }
 
     fn too_large(&self, method: &str) -> Error {
@@ -223,29 +207,5 @@ impl Session {
             }
             earlier
         });
-    }
-
-    /// Waits until nothing of the session is left. Returns why it ended.
-    pub(crate) async fn closed(&self) -> Error {
-        let mut state = self.state.clone();
-        loop {
-            if let State::Closed(error) = &*state.borrow_and_update() {
-                return error.clone();
-            }
-            if state.changed().await.is_err() {
-                return self.gone();
-            }
-        }
-    }
-
-    /// Why it takes no more calls.
-    fn gone(&self) -> Error {
-        match &*self.state.borrow() {
-            State::Closing(error) | State::Closed(error) => error.clone().with_may_have_run(MayHaveRun::No),
-            // The tokio runtime was shut down, and the owner with it.
-            State::Opening | State::Ready(_) => {
-                Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No }
-            }
-        }
     }
 }

@@ -27,6 +27,7 @@ mod owner;
 mod places;
 mod reply;
 mod server_requests;
+mod watched;
 
 use std::fmt;
 
@@ -39,6 +40,7 @@ pub(crate) use handle::{Cancel, Observer, OpenCall, Session, SessionSpec, State}
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
+pub(crate) use watched::Watched;
 
 /// A call of one session. Never reused in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use innkeeper::Runtime;
 use innkeeper_tests::in_process::limits_for_paused_clock;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{obedient, open, scripted, tenant_of};
 
@@ -108,4 +109,24 @@ async fn waiting_for_a_session_can_be_given_up_and_leaves_it_idle() {
     let status = runtime.status();
     assert_eq!((status.sessions[0].state, status.sessions[0].leases), ("opening", 0));
     drop(servers.recv().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_sees_the_end_of_a_session_and_keeps_nothing_alive() {
+    let (runtime, tenant, _) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
+    let lease = tenant.lease("alice", "scripted").await.unwrap();
+    let watch = lease.watch();
+    let began = Instant::now();
+
+    drop(lease);
+    let still_open = watch.check();
+    let reason = watch.closing().await;
+
+    assert!(still_open.is_ok());
+    assert_eq!((reason.code(), began.elapsed().as_secs() / 60), ("closing", 15));
+    assert_eq!(watch.closed().await.code(), "closing");
+    assert_eq!(watch.check().unwrap_err().code(), "closing");
+    assert!(runtime.status().sessions.is_empty());
+    drop((tenant, runtime));
+    assert_eq!(watch.closed().await.code(), "closing");
 }
