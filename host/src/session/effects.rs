@@ -245,8 +245,9 @@ impl Owner {
             guest: self.spec.component.to_string(),
         });
         tracing::debug!(revision = %info.revision, process = info.process, "the session is open");
-        self.state.send_replace(State::Ready(info.clone()));
+        // In this order, so that whoever subscribes with a lease in hand hears of nothing that was before it.
         self.spec.observer.opened(&info);
+        self.state.send_replace(State::Ready(info));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use innkeeper::Runtime;
+use innkeeper::{Event, Runtime};
 use innkeeper_tests::in_process::limits_for_paused_clock;
 use serde_json::json;
 use tokio::time::Instant;
@@ -129,4 +129,20 @@ async fn a_watch_sees_the_end_of_a_session_and_keeps_nothing_alive() {
     assert!(runtime.status().sessions.is_empty());
     drop((tenant, runtime));
     assert_eq!(watch.closed().await.code(), "closing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_a_session_has_opened_is_announced_before_it_is_leased() {
+    let (runtime, tenant, _) = obedient(Runtime::builder()).await;
+
+    // Often, because the other order is seen only where both threads run at the same moment.
+    for user in 0..200 {
+        let lease = tenant.lease((user % 50).to_string(), "scripted").await.unwrap();
+        let mut events = runtime.events();
+        tenant.close(Duration::ZERO).await;
+
+        let first = events.next().await.unwrap().unwrap();
+        assert!(matches!(first, Event::SessionClosing { .. }), "{first:?}");
+        drop(lease);
+    }
 }
