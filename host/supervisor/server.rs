@@ -72,6 +72,8 @@ fn become_program(
             _ => Ok(()),
         })
         .and_then(|()| if flags & GUARDED != 0 { isolation::enter() } else { Ok(()) })
+        // After what takes descriptors and memory of its own.
+        .and_then(|()| limit(request).map_err(Errno::at(Stage::Limits)))
         .and_then(|()| let_go(supervisor).map_err(Errno::at(Stage::Process)));
     match failed {
         Err(failure) => failure,
@@ -91,10 +93,10 @@ fn prepare(request: &Request, streams: [Fd; 3], failures: Fd, signals: Fd) -> co
         system::duplicate(failures, FAILURES, true).map_err(Errno::at(Stage::Process))?;
     }
     system::close_from(Fd(FAILURES.0 + 1)).map_err(Errno::at(Stage::Process))?;
-    if !request.folder().is_empty() {
-        system::change_folder(request.folder()).map_err(Errno::at(Stage::Folder))?;
+    if request.folder().is_empty() {
+        return Ok(());
     }
-    limit(request).map_err(Errno::at(Stage::Limits))
+    system::change_folder(request.folder()).map_err(Errno::at(Stage::Folder))
 }
 
 fn limit(request: &Request) -> Result<()> {

@@ -227,7 +227,7 @@ impl Runtime {
     }
 
     /// Closes everything: no new leases from now on, every session closed politely, and by force when `deadline` has passed.
-    /// Returns when nothing is left. May be called more than once; each call waits for the same end.
+    /// Returns when nothing is left, the supervisor included. May be called more than once; each call waits for the same end.
     ///
     /// # Cancellation
     ///
@@ -305,7 +305,14 @@ impl Shared {
 
     /// Closes all sessions, or those of one generation of a tenant.
     pub(super) async fn close(&self, tenant: Option<u64>, deadline: Duration) -> DrainReport {
-        self.end(self.registry.take_all(tenant), deadline.min(LONGEST)).await
+        let deadline = deadline.min(LONGEST);
+        let kill_at = Instant::now() + deadline;
+        let report = self.end(self.registry.take_all(tenant), deadline).await;
+        #[cfg(target_os = "linux")]
+        if tenant.is_none() {
+            let _ = timeout_at(kill_at + AFTER_KILL, self.supervisors.end()).await;
+        }
+        report
     }
 
     /// Closes those that have been idle for so long.

@@ -83,6 +83,11 @@ impl Output {
     }
 }
 
+/// Says on standard error what a reader of the outcome could miss.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Writes to standard output, with a line end where there is something to end.
 fn written(text: &str, exit: Exit) -> Exit {
     if text.is_empty() {

@@ -15,6 +15,7 @@ use innkeeper::{
 use crate::{
     exit::Failure,
     options::{AdHoc, GlobalOptions},
+    output::note,
     target,
 };
 
@@ -51,6 +52,12 @@ impl Servers {
         let mut config = inspect(options)?.into_result()?;
         for warning in &config.warnings {
             tracing::info!("{warning}");
+        }
+        // A mistyped limit is none: whoever relies on it must not have to ask for a check.
+        match config.warnings.len() {
+            0 => {}
+            1 => note("1 warning; see `innkeeper config check`"),
+            count => note(&format!("{count} warnings; see `innkeeper config check`")),
         }
         if let Some(timeout) = options.timeout {
             override_timeouts(&mut config, timeout);

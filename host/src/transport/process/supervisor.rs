@@ -118,6 +118,17 @@ impl Supervisors {
         }
     }
 
+    /// Has the root end when the last session has, and waits for it. Who waits for no child would leave a zombie to whoever
+    /// started the host.
+    pub(crate) async fn end(&self) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Current { control, mut phase }) = current {
+            let _ = shutdown(&control, Shutdown::Both);
+            // An error: its thread has ended, which is as good.
+            let _ = phase.wait_for(|phase| matches!(phase, Phase::Gone | Phase::Failed(_))).await;
+        }
+    }
+
     /// Says that a root has ended, before its thread knows.
     pub(super) fn forget(&self, root: &Root) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use innkeeper_tests::{
     awkward::Scenario,
     hosting::{Account, Held, Host, Order, Settings, wait_for_end},
     in_process::silent,
-    processes::{Marker, below},
+    processes::{Marker, Process, below},
 };
 
 use super::{BOUND, SERVER, builder, close, command, lease, tenant, until};
@@ -86,7 +86,7 @@ async fn a_runtime_without_sessions_has_its_supervisor_and_nothing_below() {
     assert!(!below(supervisor).is_empty(), "the test cannot tell");
 
     drop(lease);
-    close(&runtime).await;
+    acme.close(BOUND).await;
 
     let status = runtime.status();
     assert_eq!((status.sessions.len(), status.leases, status.children_alive), (0, 0, 0));
@@ -95,6 +95,20 @@ async fn a_runtime_without_sessions_has_its_supervisor_and_nothing_below() {
     until(|| below(supervisor).is_empty()).await;
     drop((acme, runtime));
     assert!(wait_for_end(supervisor, BOUND), "the supervisor outlives its runtime");
+}
+
+#[tokio::test]
+async fn a_runtime_that_was_drained_has_waited_for_its_supervisor() {
+    let marker = Marker::new();
+    let runtime = builder().start().await.unwrap();
+    let acme = tenant(&runtime, "acme", Server::command(command(Scenario::Plain, &marker))).await;
+    drop(lease(&acme, "alice").await.unwrap());
+    let supervisor = runtime.status().supervisor.unwrap();
+
+    close(&runtime).await;
+
+    assert_eq!(runtime.status().supervisor, None);
+    assert!(Process::look(supervisor).is_none(), "it is there, or a zombie");
 }
 
 #[tokio::test]
