@@ -34,7 +34,7 @@ tasks:
   servers          install the real servers of the tests into <target>/servers/
   test [ARG]...    build and install all of that, then run `cargo test --workspace`,
                    or `cargo test ARG...` where there are arguments
-  check-targets    check that the library compiles for macOS and Windows, where their
+  check-targets    check that all compiles for macOS and Windows, where their
                    standard libraries can be had
   demo [ARG]...    build the default guest and the demo server, then run the demo
 

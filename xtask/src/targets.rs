@@ -1,4 +1,4 @@
-//! Checks that the library compiles for the systems that it is not tested on.
+//! Checks that the library and the command line compile for the systems that it is not tested on.
 //!
 //! `cargo check` links nothing, so it takes no linker, SDK or headers of the target: only its standard library, which rustup
 //! brings, or which cargo builds from sources where Debian's toolchain is installed (see `wasm_toolchain`). The wasm engine has
@@ -45,13 +45,13 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         };
         println!("{target}: checking; the first time takes some minutes");
         let mut cargo = toolchain.cargo(workspace);
-        cargo.args(["check", "--quiet", "--package", "innkeeper", "--lib", "--no-default-features", "--locked"]);
+        cargo.args(["check", "--quiet", "--package", "innkeeper", "--lib", "--bins", "--features", "cli", "--locked"]);
         cargo.args(["--target", target, "--target-dir"]).args([&folder]);
         let suffix = target.replace('-', "_");
         cargo.env(&format!("CC_{suffix}"), &stand_in).env(&format!("AR_{suffix}"), &stand_in);
         // Whoever writes for one system does not see what is of no use on another.
         cargo.env("RUSTFLAGS", "--deny warnings");
-        cargo.run(&format!("check the library for {target}"))?;
+        cargo.run(&format!("check the library and the command line for {target}"))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A command that opens servers must not leave any behind: not when it fails, not when the user interrupts it. So the
 //! work of a command is a future that is given to [`with_host`], which alone decides when it ends.
 
-use std::{env, path::PathBuf, process, time::Duration};
+use std::{path::PathBuf, process, time::Duration};
 
 use innkeeper::{ComponentSource, Error, Lease, Limits, Runtime, RuntimeBuilder, SessionInfo, Tenant};
 
@@ -20,16 +20,21 @@ use crate::{
 const TENANT: &str = "local";
 const USER: &str = "me";
 
-/// The variable that names the supervisor as a file, for systems that forbid executing it from memory.
-const SUPERVISOR: &str = "INNKEEPER_SUPERVISOR";
-
-/// Settings of a runtime, with what the environment says of it.
+/// Settings of a runtime, with what the environment says of it: where the supervisor is as a file, for systems that forbid
+/// executing it from memory.
+#[cfg(target_os = "linux")]
 pub(crate) fn builder() -> RuntimeBuilder {
     let builder = Runtime::builder();
-    match env::var_os(SUPERVISOR).filter(|path| !path.is_empty()) {
+    match std::env::var_os("INNKEEPER_SUPERVISOR").filter(|path| !path.is_empty()) {
         Some(path) => builder.supervisor(path),
         None => builder,
     }
+}
+
+/// Settings of a runtime.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn builder() -> RuntimeBuilder {
+    Runtime::builder()
 }
 
 /// Servers that can be opened.

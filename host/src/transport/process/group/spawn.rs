@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     Isolation, Limits, ProcessLimits,
+    isolation::Confinement,
     names::SessionId,
     transport::{
         BoxFuture, Command, ConnectContext, ConnectError, Connection, Connector, ExitStatus, Framing,
@@ -74,9 +75,11 @@ impl ProcessConnector {
         command: Command,
         supervisors: Arc<Supervisors>,
         folders: Option<Arc<PrivateFolders>>,
-        (isolation, process_limits): (Isolation, ProcessLimits),
+        confinement: Confinement,
         limits: &Limits,
     ) -> Self {
+        // A server may gain privileges here in any case.
+        let Confinement { isolation, allow_privileges: _, limits: process_limits } = confinement;
         Self {
             command: Arc::new(command),
             supervisors,

@@ -23,6 +23,7 @@ use tokio::{
 use super::*;
 use crate::{
     Isolation, Limits, ProcessLimits,
+    isolation::Confinement,
     transport::{
         Command, ConnectError, Connection, ExitStatus,
         process::{
@@ -36,7 +37,8 @@ use crate::{
 const KILLED: ExitStatus = ExitStatus { code: None, signal: Some(9) };
 
 async fn start_with(command: Command, isolation: Isolation, limits: ProcessLimits) -> Result<Connection, ConnectError> {
-    connect(&ProcessConnector::new(command, Arc::default(), None, (isolation, limits), &quick_close())).await
+    let confinement = Confinement { isolation, allow_privileges: false, limits };
+    connect(&ProcessConnector::new(command, Arc::default(), None, confinement, &quick_close())).await
 }
 
 async fn start(script: &str) -> Connection {
@@ -163,7 +165,7 @@ async fn the_end_of_the_socket_is_enough() {
 #[tokio::test]
 async fn a_kill_does_not_wait_for_the_ladder() {
     let limits = Limits { close_input: Duration::from_secs(600), ..quick_close() };
-    let basic = (Isolation::Basic, ProcessLimits::default());
+    let basic = Confinement { isolation: Isolation::Basic, ..Confinement::default() };
     let connector = ProcessConnector::new(shell("sleep 600 & sleep 600"), Arc::default(), None, basic, &limits);
     let connection = connect(&connector).await.expect("it starts");
     connection.peer.close();
@@ -253,7 +255,7 @@ impl Held {
 /// A server that ends for `SIGKILL` only, and holds a file.
 fn stubborn_holder_of(file: &str) -> ProcessConnector {
     let command = shell(&format!("exec 3>'{file}'; trap '' TERM HUP; sleep 600 & sleep 600; sleep 600"));
-    let basic = (Isolation::Basic, ProcessLimits::default());
+    let basic = Confinement { isolation: Isolation::Basic, ..Confinement::default() };
     ProcessConnector::new(command, Arc::default(), None, basic, &quick_close())
 }
 
@@ -320,7 +322,7 @@ async fn a_server_has_no_other_descriptor_than_its_streams() {
 #[tokio::test]
 async fn a_runtime_knows_the_servers_that_have_not_ended() {
     let supervisors = Arc::<Supervisors>::default();
-    let basic = (Isolation::Basic, ProcessLimits::default());
+    let basic = Confinement { isolation: Isolation::Basic, ..Confinement::default() };
     let connector = ProcessConnector::new(shell("cat"), supervisors.clone(), None, basic, &quick_close());
     let connection = connect(&connector).await.expect("it starts");
 
@@ -334,7 +336,7 @@ async fn a_runtime_knows_the_servers_that_have_not_ended() {
 
 #[tokio::test]
 async fn private_folders_take_the_place_of_the_users_and_go_with_the_server() {
-    let basic = (Isolation::Basic, ProcessLimits::default());
+    let basic = Confinement { isolation: Isolation::Basic, ..Confinement::default() };
     let script = shell("echo $HOME; touch $HOME/a && cat");
     let connector = ProcessConnector::new(script, Arc::default(), Some(Arc::default()), basic, &quick_close());
     let mut connection = connect(&connector).await.expect("it starts");
