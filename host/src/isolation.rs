@@ -20,8 +20,9 @@ pub enum Isolation {
     /// without.
     #[default]
     Guarded,
-    /// They are supervised and cannot gain privileges, and nothing more: a server that means harm can kill or stop its supervisor,
-    /// and the host.
+    /// They are supervised, and nothing more: a server that means harm can kill or stop its supervisor, and the host. On Linux they
+    /// cannot gain privileges either, unless [`Server::allow_privileges`](crate::Server::allow_privileges) says so; other
+    /// systems have no way to keep them from it.
     Basic,
 }
 
@@ -57,12 +58,12 @@ pub(crate) struct Confinement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessLimits {
-    /// Address space, in bytes. Programs with a garbage collector reserve much more than they use: `node` needs some GiB.
+    /// Address space, in bytes; none: what the host may. Programs with a garbage collector reserve much more than they use: `node` needs some GiB.
     pub address_space: Option<u64>,
-    /// Open files.
+    /// Open files; none: as many as the host may have.
     pub open_files: Option<u64>,
-    /// Seconds on a processor. `SIGXCPU` ends a process that has used them up.
+    /// Seconds on a processor; none: as many as the host may use. `SIGXCPU` ends a process that has used them up.
     pub cpu_seconds: Option<u64>,
-    /// Whether core files may be left. They hold the memory of the server, secrets included.
+    /// Whether core files may be left. Default: no. They hold the memory of the server, secrets included.
     pub core_files: bool,
 }

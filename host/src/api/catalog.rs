@@ -123,9 +123,9 @@ impl Server {
         self
     }
 
-    /// Lets the server's processes gain privileges, by `sudo` or setuid programs. Default: no. It takes [`Isolation::Basic`], which
-    /// this sets, and a later [`Isolation::Guarded`] takes it back. What has gained privileges cannot be killed by the host's user: such a process may outlive its
-    /// session.
+    /// Lets the server's processes gain privileges, by `sudo` or setuid programs. Default: no, on Linux. It takes
+    /// [`Isolation::Basic`], which this sets, and a later [`Isolation::Guarded`] takes it back. What has gained privileges cannot be
+    /// killed by the host's user: such a process may outlive its session.
     #[must_use]
     pub fn allow_privileges(mut self, allow: bool) -> Self {
         self.confinement.allow_privileges = allow;

@@ -323,6 +323,8 @@ impl Shared {
     /// Closes sessions that were taken out of the table, and waits for their ends.
     async fn end(&self, sessions: Vec<(Key, Arc<Session>)>, deadline: Duration) -> DrainReport {
         let kill_at = Instant::now() + deadline;
+        #[cfg(unix)]
+        let ids: Vec<SessionId> = sessions.iter().map(|(_, session)| session.id()).collect();
         let mut ends = JoinSet::new();
         for (key, session) in sessions {
             session.close(kill_at);
@@ -335,7 +337,7 @@ impl Shared {
         }
         // Their private folders go with them, and a program that ends now would leave them.
         #[cfg(unix)]
-        let _ = timeout_at(kill_at + AFTER_KILL, self.folders.removed()).await;
+        let _ = timeout_at(kill_at + AFTER_KILL, self.folders.removed(&ids)).await;
         closed.sort_by_key(|closed: &ClosedSession| closed.session.id);
         DrainReport { closed }
     }

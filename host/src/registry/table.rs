@@ -4,9 +4,11 @@
 //! can be tried in every order. The registry puts one short lock around it, and does outside of that lock what follows from
 //! a decision.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Key;

@@ -8,6 +8,7 @@
 mod removal;
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs::{self, DirBuilder},
     hash::{BuildHasher, RandomState},
@@ -28,7 +29,7 @@ use rustix::{
 use removal::remove_tree;
 use tokio::sync::watch;
 
-use crate::transport::ConnectError;
+use crate::{names::SessionId, transport::ConnectError};
 
 /// Variables that name folders of the user, of which an environment must not keep any. The XDG ones have their defaults below
 /// `HOME`.
@@ -50,25 +51,26 @@ struct Base {
     path: PathBuf,
     /// Locked as long as the runtime lives, however that ends.
     _lock: OwnedFd,
-    /// How many folders in it are being removed.
-    removing: Arc<watch::Sender<usize>>,
+    /// Of which sessions folders are being removed, and how many.
+    removing: Arc<watch::Sender<BTreeMap<SessionId, usize>>>,
 }
 
 /// The folders of one session. They are removed, with all that is in them, when this is dropped.
 pub(super) struct PrivateFolder {
     path: PathBuf,
+    session: SessionId,
     base: Arc<Base>,
 }
 
 impl PrivateFolders {
     /// Makes the folders of a session. Blocks.
-    pub(super) fn make(&self) -> Result<PrivateFolder, ConnectError> {
+    pub(super) fn make(&self, session: SessionId) -> Result<PrivateFolder, ConnectError> {
         let failed =
             |error: io::Error| ConnectError::unavailable(format!("its private folders cannot be made: {error}"));
-        self.try_make().map_err(failed)
+        self.try_make(session).map_err(failed)
     }
 
-    fn try_make(&self) -> io::Result<PrivateFolder> {
+    fn try_make(&self, session: SessionId) -> io::Result<PrivateFolder> {
         let base = {
             let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
             match &*base {
@@ -76,7 +78,7 @@ impl PrivateFolders {
                 None => base.insert(Arc::new(Base::make(&std::env::temp_dir())?)).clone(),
             }
         };
-        let folder = PrivateFolder { path: base.path.join(format!("session-{}", random())), base };
+        let folder = PrivateFolder { path: base.path.join(format!("session-{}", random())), session, base };
         private(&folder.path)?;
         for name in ["home", "tmp", "run"] {
             private(&folder.path.join(name))?;
@@ -84,14 +86,15 @@ impl PrivateFolders {
         Ok(folder)
     }
 
-    /// Waits until those that were given up so far are removed.
-    pub(crate) async fn removed(&self) {
+    /// Waits until those of some sessions are removed that were given up so far. Not for any other's: what a server has filled
+    /// may take long.
+    pub(crate) async fn removed(&self, sessions: &[SessionId]) {
         let removing = {
             let base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
             base.as_ref().map(|base| base.removing.subscribe())
         };
         if let Some(mut removing) = removing {
-            let _ = removing.wait_for(|removing| *removing == 0).await;
+            let _ = removing.wait_for(|removing| !sessions.iter().any(|session| removing.contains_key(session))).await;
         }
     }
 }
@@ -105,7 +108,7 @@ impl Base {
         let lock = lock(&unfinished)?;
         let path = parent.join(format!("{PREFIX}{random}"));
         fs::rename(unfinished, &path)?;
-        Ok(Self { path, _lock: lock, removing: Arc::new(watch::Sender::new(0)) })
+        Ok(Self { path, _lock: lock, removing: Arc::default() })
     }
 }
 
@@ -171,7 +174,7 @@ impl PrivateFolder {
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
-        let removal = Removal::of(self.base.clone());
+        let removal = Removal::of(self.session, self.base.clone());
         let removal = move || {
             remove(&path);
             drop(removal);
@@ -186,15 +189,16 @@ impl Drop for PrivateFolder {
 
 /// Counts a folder that is being removed, until it is, or never will be because the threads for it are gone.
 struct Removal {
+    session: SessionId,
     base: Option<Arc<Base>>,
-    removing: Arc<watch::Sender<usize>>,
+    removing: Arc<watch::Sender<BTreeMap<SessionId, usize>>>,
 }
 
 impl Removal {
-    fn of(base: Arc<Base>) -> Self {
+    fn of(session: SessionId, base: Arc<Base>) -> Self {
         let removing = base.removing.clone();
-        removing.send_modify(|removing| *removing += 1);
-        Self { base: Some(base), removing }
+        removing.send_modify(|removing| *removing.entry(session).or_default() += 1);
+        Self { session, base: Some(base), removing }
     }
 }
 
@@ -202,7 +206,10 @@ impl Drop for Removal {
     fn drop(&mut self) {
         // First, so that whoever has waited is the last to hold the base, and removes that too.
         drop(self.base.take());
-        self.removing.send_modify(|removing| *removing -= 1);
+        self.removing.send_modify(|removing| match removing.get_mut(&self.session) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => _ = removing.remove(&self.session),
+        });
     }
 }
 
@@ -217,7 +224,7 @@ fn private(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, task::Poll};
 
     use super::*;
 
@@ -225,7 +232,7 @@ mod tests {
     fn folders_are_private_and_go_with_what_is_in_them() {
         let folders = PrivateFolders::default();
 
-        let [one, other] = [folders.make().unwrap(), folders.make().unwrap()];
+        let [one, other] = [1, 2].map(|session| folders.make(SessionId(session)).unwrap());
         let [(_, home), (_, scratch), _] = one.variables();
         fs::write(Path::new(&home).join("left"), "behind").unwrap();
 
@@ -262,16 +269,35 @@ mod tests {
     #[tokio::test]
     async fn folders_that_are_being_removed_can_be_waited_for() {
         let folders = PrivateFolders::default();
-        let made = folders.make().unwrap();
+        let sessions = [SessionId(1)];
+        let made = folders.make(SessionId(1)).unwrap();
         let path = made.path.clone();
         fs::create_dir_all(path.join("home/a/b/c")).unwrap();
 
         drop(made);
-        folders.removed().await;
+        folders.removed(&sessions).await;
 
         assert!(!path.exists());
         // Nobody waits where there is nothing to wait for.
-        folders.removed().await;
-        PrivateFolders::default().removed().await;
+        folders.removed(&sessions).await;
+        PrivateFolders::default().removed(&sessions).await;
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_the_folders_of_another_session() {
+        let folders = PrivateFolders::default();
+        let large = folders.make(SessionId(1)).unwrap();
+        let slow = [large.base.clone(), large.base.clone()].map(|base| Removal::of(SessionId(1), base));
+
+        folders.removed(&[SessionId(2)]).await;
+
+        let [first, second] = slow;
+        drop(first);
+        let removed = folders.removed(&[SessionId(1)]);
+        let mut removed = std::pin::pin!(removed);
+        let pending = std::future::poll_fn(|context| Poll::Ready(removed.as_mut().poll(context).is_pending())).await;
+        assert!(pending, "one of two is left");
+        drop(second);
+        removed.await;
     }
 }

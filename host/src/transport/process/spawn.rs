@@ -36,6 +36,7 @@ use super::{
 use crate::{
     Isolation, Limits,
     isolation::Confinement,
+    names::SessionId,
     transport::{BoxFuture, Command, ConnectContext, ConnectError, Connection, Connector, Framing},
 };
 
@@ -80,7 +81,7 @@ impl ProcessConnector {
     async fn start(self, context: ConnectContext) -> Result<Connection, ConnectError> {
         let connector = self.clone();
         // Looking for a program may read from a slow disk: not on the embedder's workers.
-        let prepared = spawn_blocking(move || connector.prepare()).await;
+        let prepared = spawn_blocking(move || connector.prepare(context.session)).await;
         let (request, folder) =
             prepared.map_err(|error| ConnectError::unavailable(format!("preparing it failed: {error}")))??;
         // Whoever does not wait for the result any more drops what is here, and that closes the session.
@@ -127,8 +128,8 @@ impl ProcessConnector {
     }
 
     /// What the server is to be, and the folders that it gets. Blocks.
-    fn prepare(&self) -> Result<(Vec<u8>, Option<PrivateFolder>), ConnectError> {
-        let folder = self.folders.as_ref().map(|folders| folders.make()).transpose()?;
+    fn prepare(&self, session: SessionId) -> Result<(Vec<u8>, Option<PrivateFolder>), ConnectError> {
+        let folder = self.folders.as_ref().map(|folders| folders.make(session)).transpose()?;
         Ok((self.request(folder.as_ref())?, folder))
     }
 

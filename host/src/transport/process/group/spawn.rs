@@ -124,7 +124,7 @@ impl ProcessConnector {
     /// The thread of a server, from its start to its end. Where nobody waits for the server any more, its ends are dropped
     /// here, and its watcher ends it.
     fn live(&self, session: SessionId, started: oneshot::Sender<Result<Running, ConnectError>>) {
-        let folder = match self.folders.as_ref().map(|folders| folders.make()).transpose() {
+        let folder = match self.folders.as_ref().map(|folders| folders.make(session)).transpose() {
             Ok(folder) => folder,
             Err(error) => return drop(started.send(Err(error))),
         };

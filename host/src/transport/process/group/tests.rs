@@ -230,7 +230,7 @@ struct Held {
 
 impl Held {
     fn new() -> Self {
-        let folder = PrivateFolders::default().make().expect("a folder");
+        let folder = PrivateFolders::default().make(SESSION).expect("a folder");
         let [(_, home), ..] = folder.variables();
         let file = Path::new(&home).join("held");
         assert!(std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo").success());
