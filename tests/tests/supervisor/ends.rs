@@ -37,7 +37,7 @@ pub(crate) enum End {
     SessionSupervisorKilled,
     /// The runtime's supervisor is killed.
     SupervisorKilled,
-    /// The one is killed, and then the other.
+    /// The one is killed, and when its processes are gone, the other.
     BothSupervisorsKilled,
     /// The system refuses to start one process more, at each place where one is started; then the runtime is drained.
     ForkRefused,
@@ -149,6 +149,10 @@ impl End {
             Self::SupervisorKilled => kill(supervisor(host)?)?,
             Self::BothSupervisorsKilled => {
                 kill(session_supervisor(host)?)?;
+                // The other one sweeps what that leaves. Killed before it has, nobody is left who could: `docs/processes.md`.
+                if !wait_for(|| host.servers().is_empty()) {
+                    return Err(format!("its supervisor is gone, and there is {:?}", host.servers()));
+                }
                 kill(supervisor(host)?)?;
             }
             Self::ForkRefused => {
