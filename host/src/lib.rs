@@ -59,8 +59,8 @@ pub mod transport;
 
 pub use api::{
     Answer, Call, CallBuilder, Catalog, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease, RefuseAll,
-    Runtime, RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant,
-    TenantBuilder, Watch,
+    Runtime, RuntimeBuilder, Scope, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status,
+    Tenant, TenantBuilder, Watch,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};

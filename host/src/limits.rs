@@ -34,6 +34,19 @@ pub struct Limits {
     pub idle: Duration,
     /// From the start of a session until it is ready: start of the process, connection, handshake. Default 30 s.
     pub open: Duration,
+    /// How long to wait before a server that failed is tried again: the first time. Default 0.5 s. It doubles with each failure in
+    /// a row, and up to half of it is taken off by chance.
+    pub reconnect_delay: Duration,
+    /// The longest that this gets. Default 60 s.
+    pub reconnect_delay_max: Duration,
+    /// Failures in a row after which a server is not tried for a while, and a lease or a call of it is
+    /// [`Error::Unavailable`](crate::Error::Unavailable) at once. Default 5. Each user has a count of its own.
+    pub breaker_failures: u32,
+    /// How long that while is. Default 60 s. The next lease or call after it tries again; if that fails, as long again.
+    pub breaker_pause: Duration,
+    /// How long a connection must have been ready for its loss to count as no failure. Default 10 s: a server that starts and dies
+    /// is one that fails.
+    pub stable: Duration,
     /// A call, from being taken until its result. Default 60 s. A progress report of the server starts it anew.
     pub call: Duration,
     /// A call in all, however much progress it reports. Default 10 minutes.
@@ -93,6 +106,11 @@ impl Default for Limits {
             sessions_per_runtime: 10_000,
             idle: Duration::from_secs(15 * 60),
             open: Duration::from_secs(30),
+            reconnect_delay: Duration::from_millis(500),
+            reconnect_delay_max: Duration::from_secs(60),
+            breaker_failures: 5,
+            breaker_pause: Duration::from_secs(60),
+            stable: Duration::from_secs(10),
             call: Duration::from_secs(60),
             call_total: Duration::from_secs(10 * 60),
             server_request: Duration::from_secs(10 * 60),
@@ -124,6 +142,10 @@ impl Limits {
         for duration in [
             &mut self.idle,
             &mut self.open,
+            &mut self.reconnect_delay,
+            &mut self.reconnect_delay_max,
+            &mut self.breaker_pause,
+            &mut self.stable,
             &mut self.call,
             &mut self.call_total,
             &mut self.server_request,

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
 use crate::{
     Isolation, ProcessLimits,
     config::{Expanded, McpJson, ServerEntry, Transport},
@@ -46,6 +48,22 @@ impl Catalog {
     }
 }
 
+/// Who shares a session with a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Scope {
+    /// Each user of the tenant has one of their own: the default.
+    #[default]
+    User,
+    /// All users of the tenant share one. The server cannot tell them apart, and may show one what it learned from another. What it
+    /// asks the platform goes to the user of the call where the protocol says which call it is about, and to the tenant's handler
+    /// otherwise ([`TenantBuilder::server_requests`](crate::TenantBuilder::server_requests)); without one it is refused.
+    Tenant,
+    /// Each lease has one of its own, which is closed with it: for servers whose state belongs to one task.
+    Exclusive,
+}
+
 /// How to reach a server, and what is particular to it.
 #[derive(Clone)]
 pub struct Server {
@@ -55,6 +73,7 @@ pub struct Server {
     pub(super) revision: Option<String>,
     pub(super) confinement: Confinement,
     pub(super) inherit_home: Option<bool>,
+    pub(super) scope: Scope,
 }
 
 #[derive(Clone)]
@@ -90,7 +109,15 @@ impl Server {
             revision: None,
             confinement: Confinement::default(),
             inherit_home: None,
+            scope: Scope::default(),
         }
+    }
+
+    /// Who shares a session with it. Default: [`Scope::User`].
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
     }
 
     /// How long opening may take. Default: [`Limits::open`](crate::Limits::open).
@@ -193,6 +220,7 @@ impl fmt::Debug for Server {
             .field("revision", &self.revision)
             .field("confinement", &self.confinement)
             .field("inherit_home", &self.inherit_home)
+            .field("scope", &self.scope)
             .finish()
     }
 }

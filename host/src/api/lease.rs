@@ -5,29 +5,33 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 
 use super::{CallBuilder, SessionKey, Watch, tenant};
-use crate::{Error, registry::CheckedOut, session::SessionInfo};
+use crate::{Error, names::UserName, registry::CheckedOut, session::SessionInfo};
 
 /// A counted right to use one session.
 ///
-/// While a lease is held, its session is neither reaped for being idle nor evicted. It ends all the same when its server
-/// does, when its guest fails, and when its tenant or runtime is closed; then its calls say so, and the next lease opens
-/// another session.
+/// While a lease is held, its session is neither reaped for being idle nor evicted. It ends when its tenant or runtime is
+/// closed; then its calls say so.
+///
+/// A session may lose its connection: its server ends, or its guest fails. Then the calls under way fail, and say whether they may
+/// have run, and the next call makes another connection, with another guest and another process, without a new lease.
 ///
 /// A lease may be dropped anywhere: outside of a tokio runtime, during a panic, after the session has ended.
 pub struct Lease {
     held: Arc<Held>,
+    /// As it was when the lease was taken.
     info: Arc<SessionInfo>,
 }
 
 /// What a lease and its calls hold: the session, and with the tenant the runtime.
 pub(super) struct Held {
     pub(super) session: CheckedOut,
+    pub(super) user: UserName,
     _tenant: Arc<tenant::Inner>,
 }
 
 impl Lease {
-    pub(super) fn new(session: CheckedOut, info: Arc<SessionInfo>, tenant: Arc<tenant::Inner>) -> Self {
-        Self { held: Arc::new(Held { session, _tenant: tenant }), info }
+    pub(super) fn new(session: CheckedOut, info: Arc<SessionInfo>, user: UserName, tenant: Arc<tenant::Inner>) -> Self {
+        Self { held: Arc::new(Held { session, user, _tenant: tenant }), info }
     }
 
     /// Which session, and whose.
@@ -35,12 +39,46 @@ impl Lease {
         SessionKey::new(self.held.session.session().id(), self.held.session.key())
     }
 
-    /// What is known of the session.
-    pub fn info(&self) -> &SessionInfo {
-        &self.info
+    /// For whom it was leased.
+    pub fn user(&self) -> &UserName {
+        &self.held.user
     }
 
-    /// Whether the session takes calls, or why not.
+    /// What is known of the session's connection, or of the last one where that was lost.
+    pub fn info(&self) -> Arc<SessionInfo> {
+        self.held.session.session().info().unwrap_or_else(|| self.info.clone())
+    }
+
+    /// Waits until the session has a connection, and makes one if it was lost. There is no need to: a call does the same.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it could not be made, as [`Tenant::lease`](crate::Tenant::lease) does.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the connection is made.
+    pub async fn ready(&self) -> Result<Arc<SessionInfo>, Error> {
+        self.held.session.session().ready().await
+    }
+
+    /// Replaces the connection: another process, another guest. Returns when the new one is ready. Calls under way fail with
+    /// [`Error::Closing`], and say whether they may have run. Where a connection is being made, that one is waited for.
+    ///
+    /// A server that failed too often is tried at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it could not be made. The session lives on, without a connection.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the connection is replaced.
+    pub async fn restart(&self) -> Result<Arc<SessionInfo>, Error> {
+        self.held.session.session().restart().await
+    }
+
+    /// Whether the session is there, or why it ends. See [`Watch::check`].
     ///
     /// # Errors
     ///
@@ -51,7 +89,7 @@ impl Lease {
 
     /// Sees what becomes of the session, also when this lease is dropped.
     pub fn watch(&self) -> Watch {
-        Watch::new(self.session(), self.held.session.session().watched().clone())
+        Watch::new(self.session(), self.held.session.session().watched())
     }
 
     /// Prepares a call of any method of the protocol.

@@ -25,7 +25,7 @@ mod tenant;
 mod watch;
 
 pub use call::{Call, CallBuilder};
-pub use catalog::{Catalog, Server};
+pub use catalog::{Catalog, Scope, Server};
 pub use diagnosis::Diagnosis;
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};

@@ -63,7 +63,8 @@ pub(super) struct Shared {
     pub(super) folders: Arc<PrivateFolders>,
     allows_basic_isolation: bool,
     tenants: Mutex<Tenants>,
-    generations: AtomicU64,
+    /// The last number that was given to something of which there may be another with the same name.
+    numbers: AtomicU64,
     reaping: AbortHandle,
 }
 
@@ -152,7 +153,7 @@ impl RuntimeBuilder {
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
-            generations: AtomicU64::new(0),
+            numbers: AtomicU64::new(0),
             places: Places::of_runtime(limits.sessions_per_runtime),
             registry,
             events,
@@ -252,6 +253,11 @@ impl Shared {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A number that nothing else of this runtime has.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Relaxed)
+    }
+
     /// Takes a tenant's name, if it is free, and returns a number that no other tenant has.
     pub(super) fn claim(&self, tenant: &TenantName) -> Result<u64, Error> {
         let mut tenants = self.tenants();
@@ -273,7 +279,7 @@ impl Shared {
             tenants.had_several = true;
         }
         tenants.names.insert(tenant.clone());
-        Ok(self.generations.fetch_add(1, Relaxed))
+        Ok(self.number())
     }
 
     /// Whether sessions of several tenants may meet in this runtime.
@@ -352,8 +358,8 @@ impl Shared {
 }
 
 async fn end(key: Key, session: Arc<Session>, kill_at: Instant) -> ClosedSession {
-    let in_time = timeout_at(kill_at, session.watched().clone().closed()).await.is_ok();
-    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().clone().closed()).await.is_ok();
+    let in_time = timeout_at(kill_at, session.watched().closed()).await.is_ok();
+    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().closed()).await.is_ok();
     ClosedSession { session: SessionKey::new(session.id(), &key), in_time, gone }
 }
 
@@ -404,21 +410,23 @@ impl SessionObserver {
 
 impl Observer for SessionObserver {
     fn opened(&self, info: &Arc<SessionInfo>) {
-        self.send(|session| Event::SessionOpened { session, revision: info.revision.clone() });
+        let incarnation = info.incarnation;
+        self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
     }
 
     fn notified(&self, method: String, params: Bytes) {
         self.send(|session| Event::Notification { session, method, params });
     }
 
+    fn disconnected(&self, error: &Error) {
+        self.send(|session| Event::SessionDisconnected { session, code: error.code(), reason: error.to_string() });
+    }
+
     fn closing(&self, error: &Error) {
-        if let Some(registry) = self.registry.upgrade() {
-            registry.closing(&self.key, self.id);
-        }
         self.send(|session| Event::SessionClosing { session, code: error.code(), reason: error.to_string() });
     }
 
-    fn closed(&self, _error: &Error) {
+    fn closed(&self) {
         if let Some(registry) = self.registry.upgrade() {
             registry.closed(self.id);
         }

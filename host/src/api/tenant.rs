@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Catalog, DrainReport, Lease, Server,
+    Catalog, DrainReport, Lease, Scope, Server, ServerRequestHandler,
     catalog::Reach,
     handler::ForSession,
     runtime::{SessionObserver, Shared},
@@ -14,7 +14,7 @@ use crate::{
     Error,
     guest::{Component, ComponentSource, Strikes},
     names::{ServerName, SessionId, TenantName, UserName},
-    registry::Key,
+    registry::{Holder, Key},
     session::{Places, Session, SessionSpec},
     transport::Connector,
 };
@@ -29,11 +29,12 @@ pub struct TenantBuilder {
     name: TenantName,
     catalog: Catalog,
     guest: Option<Component>,
+    handler: Option<Arc<dyn ServerRequestHandler>>,
 }
 
 impl TenantBuilder {
     pub(super) fn new(shared: Arc<Shared>, name: TenantName) -> Self {
-        Self { shared, name, catalog: Catalog::new(), guest: None }
+        Self { shared, name, catalog: Catalog::new(), guest: None, handler: None }
     }
 
     /// The servers of the tenant. Default: none.
@@ -45,6 +46,13 @@ impl TenantBuilder {
     /// The guest of the tenant's sessions. Default: the embedded one.
     pub fn guest(mut self, guest: Component) -> Self {
         self.guest = Some(guest);
+        self
+    }
+
+    /// Who answers requests of the tenant's servers, those that are about no user's call included. Default: the handler of the
+    /// runtime, which gets requests for a user only.
+    pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
+        self.handler = Some(Arc::new(handler));
         self
     }
 
@@ -70,6 +78,7 @@ impl TenantBuilder {
             catalog: self.catalog,
             guest,
             strikes: Strikes::default(),
+            handler: self.handler,
         };
         Ok(Tenant { inner: Arc::new(inner) })
     }
@@ -100,6 +109,7 @@ pub(super) struct Inner {
     guest: Component,
     strikes: Strikes,
     places: Places,
+    handler: Option<Arc<dyn ServerRequestHandler>>,
 }
 
 impl Tenant {
@@ -114,33 +124,42 @@ impl Tenant {
     }
 
     /// Leases the session of a user with a server, and opens it if there is none. Waits until it is ready, at most
-    /// [`Limits::open`](crate::Limits::open). However many wait for one session, it is opened once.
+    /// [`Limits::open`](crate::Limits::open) for one try; where the server failed just before, it waits for the next try first
+    /// ([`Limits::reconnect_delay`](crate::Limits::reconnect_delay)). However many wait for one session, it is opened once.
     ///
     /// # Errors
     ///
     /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not,
     /// [`Error::Start`], [`Error::Isolation`], [`Error::Denied`], [`Error::ServerExited`], [`Error::Timeout`], what the
-    /// server answered as [`Error::Server`], and the limits as [`Error::AtCapacity`], where all sessions of the tenant are leased:
-    /// otherwise the one that has been idle for longest is closed for the new one.
+    /// server answered as [`Error::Server`]; [`Error::Unavailable`] where it failed too often in a row; and the limits as
+    /// [`Error::AtCapacity`], where all sessions of the tenant are leased: otherwise the one that has been idle for longest is
+    /// closed for the new one.
     ///
     /// # Cancellation safety
     ///
     /// Dropping the future gives the lease back. The session goes on opening, and is then idle.
     pub async fn lease(&self, user: impl Into<UserName>, server: impl Into<ServerName>) -> Result<Lease, Error> {
         let shared = &self.inner.shared;
-        let key = Key {
-            tenant: self.inner.name.clone(),
-            generation: self.inner.generation,
-            user: user.into(),
-            server: server.into(),
+        let (user, server) = (user.into(), server.into());
+        let entry = self.inner.catalog.get(&server).ok_or_else(|| self.no_server(&server))?;
+        let connector = self.connector(&server, entry)?;
+        let holder = match entry.scope {
+            Scope::User => Holder::User(user.clone()),
+            Scope::Tenant => Holder::Tenant,
+            Scope::Exclusive => Holder::Lease { user: user.clone(), number: shared.number() },
         };
-        let entry = self.inner.catalog.get(&key.server).ok_or_else(|| self.no_server(&key.server))?;
-        let connector = self.connector(&key.server, entry)?;
-        let session = shared
-            .registry
-            .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
-        let info = session.session().watched().clone().ready().await?;
-        Ok(Lease::new(session, info, self.inner.clone()))
+        let key = Key { tenant: self.inner.name.clone(), generation: self.inner.generation, holder, server };
+        let session = shared.registry.check_out(key.clone(), |id| {
+            let observer = SessionObserver {
+                key: key.clone(),
+                id,
+                registry: Arc::downgrade(&shared.registry),
+                events: shared.events.clone(),
+            };
+            Session::open(self.spec(id, key, entry, connector), observer, &shared.tokio)
+        })?;
+        let info = session.session().ready().await?;
+        Ok(Lease::new(session, info, user, self.inner.clone()))
     }
 
     /// Closes the sessions of the tenant that have been without a lease for `older_than` or longer, and waits for their end.
@@ -202,7 +221,7 @@ impl Tenant {
         SessionSpec {
             id,
             tenant: key.tenant.clone(),
-            user: key.user.clone(),
+            user: key.user().cloned(),
             server: key.server.clone(),
             connector,
             places: self.inner.places.clone(),
@@ -212,17 +231,11 @@ impl Tenant {
             client_info: shared.client_info.clone(),
             limits,
             asker: Arc::new(ForSession {
-                handler: shared.handler.clone(),
-                tenant: key.tenant.clone(),
-                user: key.user.clone(),
-                server: key.server.clone(),
+                of_tenant: self.inner.handler.clone(),
+                of_runtime: shared.handler.clone(),
+                tenant: key.tenant,
+                server: key.server,
                 session: id,
-            }),
-            observer: Arc::new(SessionObserver {
-                key,
-                id,
-                registry: Arc::downgrade(&shared.registry),
-                events: shared.events.clone(),
             }),
         }
     }

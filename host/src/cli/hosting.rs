@@ -50,7 +50,7 @@ impl Host {
     pub(crate) async fn lease(&self, server: &str) -> Result<Lease, Failure> {
         match self.tenant.lease(USER, server).await {
             Ok(lease) => {
-                let SessionInfo { revision, process, .. } = lease.info();
+                let SessionInfo { revision, process, .. } = &*lease.info();
                 tracing::info!(server, revision, process, "opened the server");
                 Ok(lease)
             }

@@ -36,8 +36,34 @@ pub(crate) struct Key {
     pub(crate) tenant: TenantName,
     /// Which tenant of that name: one that is made anew does not get the sessions of the old.
     pub(crate) generation: u64,
-    pub(crate) user: UserName,
+    pub(crate) holder: Holder,
     pub(crate) server: ServerName,
+}
+
+/// Who may lease a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// One user, as often as they like.
+    User(UserName),
+    /// Every user of the tenant.
+    Tenant,
+    /// One lease, by its number.
+    Lease { user: UserName, number: u64 },
+}
+
+impl Key {
+    /// Whose session it is. None: its tenant's.
+    pub(crate) fn user(&self) -> Option<&UserName> {
+        match &self.holder {
+            Holder::User(user) | Holder::Lease { user, .. } => Some(user),
+            Holder::Tenant => None,
+        }
+    }
+
+    /// Whether nobody can lease the session again.
+    fn is_exclusive(&self) -> bool {
+        matches!(self.holder, Holder::Lease { .. })
+    }
 }
 
 pub(crate) struct Registry {
@@ -105,16 +131,17 @@ impl Registry {
     }
 
     fn check_in(&self, key: &Key, id: SessionId) {
-        let is_idle = self.table().check_in(key, id, Instant::now());
+        let mut table = self.table();
+        let is_idle = table.check_in(key, id, Instant::now());
+        let over = if is_idle && key.is_exclusive() { table.retire(key, id) } else { None };
+        drop(table);
+        if let Some(over) = over {
+            over.close(Instant::now() + self.grace());
+        }
         // All may be idle for equally long, so nothing is due before what the reaper waits for already.
         if is_idle && self.reaper_sleeps.swap(false, Relaxed) {
             self.idled.notify_one();
         }
-    }
-
-    /// A session takes no more calls: the next lease of its key opens another.
-    pub(crate) fn closing(&self, key: &Key, id: SessionId) {
-        self.table().retire(key, id);
     }
 
     /// Nothing is left of a session.

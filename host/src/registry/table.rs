@@ -132,11 +132,10 @@ impl<S: Clone> Table<S> {
         true
     }
 
-    /// A session takes no more calls, held or not: the next lease of its key opens another.
-    pub(super) fn retire(&mut self, key: &Key, id: SessionId) {
-        if self.open.get(key).is_some_and(|entry| entry.id == id) {
-            self.take(key);
-        }
+    /// Takes a session out of the table, held or not: the next lease of its key opens another. None: it was taken out before.
+    pub(super) fn retire(&mut self, key: &Key, id: SessionId) -> Option<S> {
+        self.open.get(key).filter(|entry| entry.id == id)?;
+        self.take(key)
     }
 
     /// Nothing is left of a session.

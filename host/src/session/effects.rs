@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::{
     SessionInfo,
     calls::Calls,
+    client::State,
     deadlines::Due,
     gather::told_to_close,
-    handle::State,
     link::Link,
     owner::{Owner, guest_fault, nanoseconds},
     server_requests::Asked,
@@ -114,13 +114,14 @@ impl Owner {
                         "a notification of the server is too large to be passed on"
                     );
                 } else {
-                    self.spec.observer.notified(method, params);
+                    self.birth.observer.notified(method, params);
                 }
                 Ok(())
             }
             Effect::ServerRequest { id, call, method, params } => {
                 let params = self.resolve(&params, events)?;
-                self.ask(id, Asked { call, method, params })
+                let user = self.spec.user.as_ref().or_else(|| self.calls.user(call?)).cloned();
+                self.ask(id, Asked { call, user, method, params })
             }
             Effect::WithdrawServerRequest(id) => match self.requests.remove(id) {
                 Some(paused) => {
@@ -246,7 +247,7 @@ impl Owner {
         });
         tracing::debug!(revision = %info.revision, process = info.process, "the session is open");
         // In this order, so that whoever subscribes with a lease in hand hears of nothing that was before it.
-        self.spec.observer.opened(&info);
+        self.birth.observer.opened(&info);
         self.state.send_replace(State::Ready(info));
         Ok(())
     }
@@ -276,7 +277,7 @@ impl Owner {
     }
 
     fn fresh_process(&mut self) -> Result<(), Error> {
-        if self.incarnation > FRESH_PROCESSES {
+        if self.connections > FRESH_PROCESSES {
             return Err(self.fault(&format!("it asked for more than {FRESH_PROCESSES} fresh processes")));
         }
         // The old one ends beside the new one; what it said last is nobody's business any more.

@@ -12,10 +12,10 @@ use tokio::{
 };
 
 use super::{
+    client::{Control, Incoming, Said, SessionSpec},
     deadlines::Due,
-    handle::{Control, Incoming, Said, SessionSpec},
     link::{Link, News},
-    owner::{Connected, Connecting, Owner, Waiting, closing},
+    owner::{Connected, Connecting, Owner, Waiting},
 };
 use crate::{
     Error, MayHaveRun, Phase,
@@ -264,7 +264,7 @@ impl Owner {
     }
 
     pub(super) fn closing(&self) -> Error {
-        closing(&self.spec)
+        self.spec.closing()
     }
 }
 

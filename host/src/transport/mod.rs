@@ -82,8 +82,8 @@ pub struct ExitStatus {
 pub struct ConnectContext {
     /// The tenant.
     pub tenant: TenantName,
-    /// The user.
-    pub user: UserName,
+    /// The user. None: the users of the tenant share the session.
+    pub user: Option<UserName>,
     /// The server.
     pub server: ServerName,
     /// The session.

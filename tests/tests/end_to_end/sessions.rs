@@ -10,6 +10,8 @@ mod end;
 mod eviction;
 mod leases;
 mod questions;
+mod reconnect;
+mod scope;
 
 use std::{
     sync::{

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::Holder, *};
 
 /// Few of each, so that they meet.
 const TENANTS: u64 = 2;
@@ -45,7 +45,7 @@ fn key(tenant: u64, user: u8) -> Key {
     Key {
         tenant: format!("tenant-{tenant}").into(),
         generation: tenant,
-        user: format!("user-{user}").into(),
+        holder: Holder::User(format!("user-{user}").into()),
         server: "server".into(),
     }
 }
