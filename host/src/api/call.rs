@@ -69,7 +69,11 @@ impl CallBuilder {
 
     /// Makes the call. What is wrong with it is its outcome.
     pub fn start(self) -> Call {
-        match self.request {
+        let request = self.request.and_then(|request| {
+            self.lease.admit(&request.method, request.params.as_deref())?;
+            Ok(request)
+        });
+        match request {
             Ok(request) => {
                 let session::OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
                 Call { id: Some(id), reply, cancel: Some(cancel), _lease: self.lease }

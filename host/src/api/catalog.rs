@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
     Isolation, ProcessLimits,
-    config::{Expanded, McpJson, ServerEntry, Transport},
+    config::{Expanded, McpJson, ServerEntry, ToolsEntry, Transport},
     isolation::Confinement,
     names::ServerName,
+    policy::ToolRules,
     transport::{Command, Connector, command_line},
 };
 
@@ -55,6 +56,7 @@ pub struct Server {
     pub(super) revision: Option<String>,
     pub(super) confinement: Confinement,
     pub(super) inherit_home: Option<bool>,
+    pub(super) tool_rules: ToolRules,
 }
 
 #[derive(Clone)]
@@ -90,6 +92,7 @@ impl Server {
             revision: None,
             confinement: Confinement::default(),
             inherit_home: None,
+            tool_rules: ToolRules::default(),
         }
     }
 
@@ -151,6 +154,20 @@ impl Server {
         self
     }
 
+    /// Which of the server's tools may be used, and what models are told of them. Default: all, as the server has them. They bind
+    /// each call, however it is made, beside those of the tenant
+    /// ([`TenantBuilder::tool_rules`](crate::TenantBuilder::tool_rules)).
+    #[must_use]
+    pub fn tool_rules(mut self, rules: ToolRules) -> Self {
+        self.tool_rules = rules;
+        self
+    }
+
+    /// The rules for its tools.
+    pub(crate) fn rules_for_tools(&self) -> &ToolRules {
+        &self.tool_rules
+    }
+
     /// One line for people: the command line, the URL, what the connector says of itself.
     pub fn describe(&self) -> String {
         match &self.reach {
@@ -180,8 +197,24 @@ impl From<&ServerEntry> for Server {
             Transport::Http { url, .. } => Self::url(url.written()),
         };
         server.call_timeout = entry.timeout;
+        server.tool_rules = tool_rules(&entry.tools);
         server
     }
+}
+
+fn tool_rules(entry: &ToolsEntry) -> ToolRules {
+    let mut rules = ToolRules::new();
+    if let Some(allow) = &entry.allow {
+        rules = allow.iter().fold(rules.allow_only_listed(), |rules, pattern| rules.allow(pattern.as_str()));
+    }
+    rules = entry.deny.iter().fold(rules, |rules, pattern| rules.deny(pattern.as_str()));
+    for (tool, name) in &entry.rename {
+        rules = rules.rename(tool.as_str(), name.as_str());
+    }
+    for (tool, description) in &entry.describe {
+        rules = rules.describe(tool.as_str(), description.as_str());
+    }
+    rules
 }
 
 impl fmt::Debug for Server {
@@ -193,6 +226,7 @@ impl fmt::Debug for Server {
             .field("revision", &self.revision)
             .field("confinement", &self.confinement)
             .field("inherit_home", &self.inherit_home)
+            .field("tool_rules", &self.tool_rules)
             .finish()
     }
 }

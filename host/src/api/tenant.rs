@@ -1,9 +1,13 @@
 //! A customer of the platform: its servers, and the guest that speaks to them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
-    Catalog, DrainReport, Lease, Server,
+    Catalog, DrainReport, Lease, Server, SessionKey, TenantEdge,
     catalog::Reach,
     handler::ForSession,
     runtime::{SessionObserver, Shared},
@@ -14,8 +18,9 @@ use crate::{
     Error,
     guest::{Component, ComponentSource, Strikes},
     names::{ServerName, SessionId, TenantName, UserName},
+    policy::ToolRules,
     registry::Key,
-    session::{Places, Session, SessionSpec},
+    session::{Places, Session, SessionSpec, State},
     transport::Connector,
 };
 
@@ -29,11 +34,12 @@ pub struct TenantBuilder {
     name: TenantName,
     catalog: Catalog,
     guest: Option<Component>,
+    tool_rules: ToolRules,
 }
 
 impl TenantBuilder {
     pub(super) fn new(shared: Arc<Shared>, name: TenantName) -> Self {
-        Self { shared, name, catalog: Catalog::new(), guest: None }
+        Self { shared, name, catalog: Catalog::new(), guest: None, tool_rules: ToolRules::new() }
     }
 
     /// The servers of the tenant. Default: none.
@@ -48,11 +54,18 @@ impl TenantBuilder {
         self
     }
 
+    /// Which tools may be used, of whatever server, and what models are told of them. Default: all. A tool must be allowed by
+    /// these and by those of its server ([`Server::tool_rules`]), whose names and descriptions count before these.
+    pub fn tool_rules(mut self, rules: ToolRules) -> Self {
+        self.tool_rules = rules;
+        self
+    }
+
     /// Makes the tenant. Opens nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the runtime has a tenant of this name; [`Error::Denied`] where another has a server that
+    /// [`Error::InvalidInput`] where the runtime has a tenant of this name, and where a tool is given a name that it cannot have; [`Error::Denied`] where another has a server that
     /// could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::Component`] where no guest was given and
     /// none is embedded.
     pub async fn apply(self) -> Result<Tenant, Error> {
@@ -60,6 +73,7 @@ impl TenantBuilder {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
+        let edge = self.shared.edge.tenant(&self.catalog, &self.tool_rules, &self.shared.limits)?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let inner = Inner {
@@ -70,6 +84,7 @@ impl TenantBuilder {
             catalog: self.catalog,
             guest,
             strikes: Strikes::default(),
+            edge,
         };
         Ok(Tenant { inner: Arc::new(inner) })
     }
@@ -91,6 +106,16 @@ pub struct Tenant {
     inner: Arc<Inner>,
 }
 
+/// A tenant that lives only as long as others hold it.
+#[derive(Clone)]
+pub(crate) struct WeakTenant(Weak<Inner>);
+
+impl WeakTenant {
+    pub(crate) fn upgrade(&self) -> Option<Tenant> {
+        self.0.upgrade().map(|inner| Tenant { inner })
+    }
+}
+
 /// A tenant, as everything of it holds on to it: when the last handle, lease and call is gone, its sessions are closed.
 pub(super) struct Inner {
     shared: Arc<Shared>,
@@ -100,6 +125,13 @@ pub(super) struct Inner {
     guest: Component,
     strikes: Strikes,
     places: Places,
+    edge: Box<dyn TenantEdge>,
+}
+
+impl Inner {
+    pub(super) fn edge(&self) -> &dyn TenantEdge {
+        &*self.edge
+    }
 }
 
 impl Tenant {
@@ -141,6 +173,41 @@ impl Tenant {
             .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
         let info = session.session().watched().clone().ready().await?;
         Ok(Lease::new(session, info, self.inner.clone()))
+    }
+
+    /// Leases a session that is ready, and is not opened where it is gone. That is no use of it: it does not live longer for it.
+    pub(crate) fn rejoin(&self, session: &SessionKey) -> Option<Lease> {
+        let key = Key {
+            tenant: self.inner.name.clone(),
+            generation: self.inner.generation,
+            user: session.user.clone(),
+            server: session.server.clone(),
+        };
+        let joined = self.inner.shared.registry.rejoin(key, session.id)?;
+        match joined.session().watched().now() {
+            State::Ready(info) => Some(Lease::new(joined, info, self.inner.clone())),
+            State::Opening | State::Closing(_) | State::Closed(_) => None,
+        }
+    }
+
+    /// Whether leases are minted at all.
+    pub(crate) fn admit_leases(&self) -> Result<(), Error> {
+        self.inner.shared.registry.admit()
+    }
+
+    /// What the edge keeps of the tenant.
+    pub(crate) fn edge(&self) -> &dyn TenantEdge {
+        self.inner.edge()
+    }
+
+    /// The same, without keeping it alive.
+    pub(crate) fn downgrade(&self) -> WeakTenant {
+        WeakTenant(Arc::downgrade(&self.inner))
+    }
+
+    /// Runs something on the tokio runtime of the sessions, whoever asked for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.shared.tokio.spawn(task);
     }
 
     /// Closes the sessions of the tenant that have been without a lease for `older_than` or longer, and waits for their end.
@@ -223,6 +290,7 @@ impl Tenant {
                 id,
                 registry: Arc::downgrade(&shared.registry),
                 events: shared.events.clone(),
+                tenant: self.downgrade(),
             }),
         }
     }
