@@ -219,7 +219,8 @@ impl Lists {
         self.given.touch(user).cloned()
     }
 
-    /// Keeps what a user is given, if all of it is known here: else it would keep lists that were forgotten for being too many.
+    /// Keeps what a user is given, if all of it is known here: else it would keep lists that were forgotten for being too many. What
+    /// a refresh replaces it does keep, until the user is given the next: so all lists are at most twice as many as may be.
     pub(super) fn give(&mut self, user: &UserName, given: Given, keys: &[Key]) {
         let is_known = |(server, source): &(ServerName, Source)| match source {
             Source::Failed(_) => true,

@@ -140,7 +140,7 @@ mod tests {
 
         assert_eq!(found("a__delete_all").as_deref(), Some("delete_all"));
         assert_eq!(found("rm").as_deref(), Some("delete_one"));
-        assert_eq!(found(&cut), Some(long.clone()));
+        assert_eq!(found(&cut), Some(long));
         assert_eq!(found("a__get"), None);
         assert_eq!(found("a__delete_one"), None);
     }
