@@ -53,6 +53,7 @@ mod isolation;
 mod limits;
 pub mod mcp;
 mod names;
+mod policy;
 mod registry;
 mod session;
 pub mod transport;
@@ -67,8 +68,17 @@ pub use guest::{Component, ComponentSource};
 pub use isolation::{Isolation, ProcessLimits};
 pub use limits::Limits;
 pub use names::{ServerName, SessionId, TenantName, UserName};
+pub use policy::ToolRules;
 pub use session::{CallId, SessionInfo};
 pub use transport::Command;
+
+impl Runtime {
+    /// Settings, each with its default.
+    pub fn builder() -> RuntimeBuilder {
+        // The one place where the neutral core and what speaks the protocol are put together.
+        RuntimeBuilder::new(std::sync::Arc::new(mcp::McpEdge::default()))
+    }
+}
 
 /// The supervisor, as the content of a file: for [`RuntimeBuilder::supervisor`], on systems that forbid to execute it from memory.
 /// It belongs to this version of the library.

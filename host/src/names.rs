@@ -65,3 +65,16 @@ impl fmt::Debug for SessionId {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// The most bytes that a tool's name may have for the models that are in use.
+pub(crate) const LONGEST_TOOL_NAME: usize = 64;
+
+/// Whether a tool can have this name for every model: `[A-Za-z0-9_-]{1,64}`.
+pub(crate) fn is_tool_name(name: &str) -> bool {
+    (1..=LONGEST_TOOL_NAME).contains(&name.len()) && name.chars().all(is_of_tool_names)
+}
+
+/// Whether such a name may hold a character.
+pub(crate) fn is_of_tool_names(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_' || character == '-'
+}

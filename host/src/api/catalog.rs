@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::{
     Isolation, ProcessLimits,
-    config::{Expanded, McpJson, ServerEntry, Transport},
+    config::{Expanded, McpJson, ServerEntry, ToolsEntry, Transport},
     isolation::Confinement,
     names::ServerName,
+    policy::ToolRules,
     transport::{Command, Connector, command_line},
 };
 
@@ -74,6 +75,7 @@ pub struct Server {
     pub(super) confinement: Confinement,
     pub(super) inherit_home: Option<bool>,
     pub(super) scope: Scope,
+    pub(super) tool_rules: ToolRules,
 }
 
 #[derive(Clone)]
@@ -110,6 +112,7 @@ impl Server {
             confinement: Confinement::default(),
             inherit_home: None,
             scope: Scope::default(),
+            tool_rules: ToolRules::default(),
         }
     }
 
@@ -118,6 +121,10 @@ impl Server {
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
+    }
+
+    pub(crate) fn shared_by(&self) -> Scope {
+        self.scope
     }
 
     /// How long opening may take. Default: [`Limits::open`](crate::Limits::open).
@@ -178,6 +185,20 @@ impl Server {
         self
     }
 
+    /// Which of the server's tools may be used, and what models are told of them. Default: all, as the server has them. They bind
+    /// each call, however it is made, beside those of the tenant
+    /// ([`TenantBuilder::tool_rules`](crate::TenantBuilder::tool_rules)).
+    #[must_use]
+    pub fn tool_rules(mut self, rules: ToolRules) -> Self {
+        self.tool_rules = rules;
+        self
+    }
+
+    /// The rules for its tools.
+    pub(crate) fn rules_for_tools(&self) -> &ToolRules {
+        &self.tool_rules
+    }
+
     /// One line for people: the command line, the URL, what the connector says of itself.
     pub fn describe(&self) -> String {
         match &self.reach {
@@ -207,8 +228,24 @@ impl From<&ServerEntry> for Server {
             Transport::Http { url, .. } => Self::url(url.written()),
         };
         server.call_timeout = entry.timeout;
+        server.tool_rules = tool_rules(&entry.tools);
         server
     }
+}
+
+fn tool_rules(entry: &ToolsEntry) -> ToolRules {
+    let mut rules = ToolRules::new();
+    if let Some(allow) = &entry.allow {
+        rules = allow.iter().fold(rules.allow_only_listed(), |rules, pattern| rules.allow(pattern.as_str()));
+    }
+    rules = entry.deny.iter().fold(rules, |rules, pattern| rules.deny(pattern.as_str()));
+    for (tool, name) in &entry.rename {
+        rules = rules.rename(tool.as_str(), name.as_str());
+    }
+    for (tool, description) in &entry.describe {
+        rules = rules.describe(tool.as_str(), description.as_str());
+    }
+    rules
 }
 
 impl fmt::Debug for Server {
@@ -221,6 +258,7 @@ impl fmt::Debug for Server {
             .field("confinement", &self.confinement)
             .field("inherit_home", &self.inherit_home)
             .field("scope", &self.scope)
+            .field("tool_rules", &self.tool_rules)
             .finish()
     }
 }

@@ -6,6 +6,7 @@
 //! | `tenant` | [`Tenant`] and its builder |
 //! | `catalog` | which servers a tenant has |
 //! | `diagnosis` | what the machine gives for servers |
+//! | `edge` | what speaks the protocol by purpose, as this module sees it |
 //! | `lease` | [`Lease`]: the right to use a session |
 //! | `watch` | [`Watch`]: looking at one |
 //! | `call` | [`Call`]: one request |
@@ -16,6 +17,7 @@
 mod call;
 mod catalog;
 mod diagnosis;
+mod edge;
 mod events;
 mod handler;
 mod lease;
@@ -27,10 +29,12 @@ mod watch;
 pub use call::{Call, CallBuilder};
 pub use catalog::{Catalog, Scope, Server};
 pub use diagnosis::Diagnosis;
+pub(crate) use edge::{Edge, TenantEdge};
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
 pub use status::{SessionKey, SessionStatus, Status};
+pub(crate) use tenant::WeakTenant;
 pub use tenant::{Tenant, TenantBuilder};
 pub use watch::Watch;

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
+use super::{Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder, WeakTenant};
 #[cfg(not(unix))]
 use crate::transport::Census;
 #[cfg(unix)]
@@ -54,6 +54,7 @@ pub(super) struct Shared {
     /// Places of the sessions of all tenants.
     pub(super) places: Arc<Semaphore>,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
+    pub(super) edge: Arc<dyn Edge>,
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) events: broadcast::Sender<Event>,
@@ -83,6 +84,7 @@ struct Tenants {
 pub struct RuntimeBuilder {
     limits: Limits,
     handler: Arc<dyn ServerRequestHandler>,
+    edge: Arc<dyn Edge>,
     client_info: serde_json::Value,
     #[cfg(target_os = "linux")]
     supervisor: Option<PathBuf>,
@@ -90,6 +92,19 @@ pub struct RuntimeBuilder {
 }
 
 impl RuntimeBuilder {
+    /// Settings, each with its default.
+    pub(crate) fn new(edge: Arc<dyn Edge>) -> Self {
+        Self {
+            limits: Limits::default(),
+            handler: Arc::new(RefuseAll),
+            edge,
+            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
+            #[cfg(target_os = "linux")]
+            supervisor: None,
+            allows_basic_isolation: false,
+        }
+    }
+
     /// The bounds of everything. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -150,6 +165,7 @@ impl RuntimeBuilder {
             allows_basic_isolation: self.allows_basic_isolation,
             reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
             handler: self.handler,
+            edge: self.edge,
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
@@ -170,18 +186,6 @@ impl fmt::Debug for RuntimeBuilder {
 }
 
 impl Runtime {
-    /// Settings, each with its default.
-    pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder {
-            limits: Limits::default(),
-            handler: Arc::new(RefuseAll),
-            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
-            #[cfg(target_os = "linux")]
-            supervisor: None,
-            allows_basic_isolation: false,
-        }
-    }
-
     /// Loads a guest component: compiles it, checks that it imports nothing, and tries it out.
     ///
     /// # Errors
@@ -397,6 +401,7 @@ pub(super) struct SessionObserver {
     pub(super) id: SessionId,
     pub(super) registry: Weak<Registry>,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) tenant: WeakTenant,
 }
 
 impl SessionObserver {
@@ -410,11 +415,18 @@ impl SessionObserver {
 
 impl Observer for SessionObserver {
     fn opened(&self, info: &Arc<SessionInfo>) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.edge().opened(&tenant, &SessionKey::new(self.id, &self.key));
+        }
         let incarnation = info.incarnation;
         self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
     }
 
     fn notified(&self, method: String, params: Bytes) {
+        // Before subscribers, so that one who asks the edge finds that it knows already.
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.edge().notified(&tenant, &SessionKey::new(self.id, &self.key), &method);
+        }
         self.send(|session| Event::Notification { session, method, params });
     }
 

@@ -1,9 +1,13 @@
 //! A customer of the platform: its servers, and the guest that speaks to them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
-    Catalog, DrainReport, Lease, Scope, Server, ServerRequestHandler,
+    Catalog, DrainReport, Lease, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge,
     catalog::Reach,
     handler::ForSession,
     runtime::{SessionObserver, Shared},
@@ -14,6 +18,7 @@ use crate::{
     Error,
     guest::{Component, ComponentSource, Strikes},
     names::{ServerName, SessionId, TenantName, UserName},
+    policy::ToolRules,
     registry::{Holder, Key},
     session::{Places, Session, SessionSpec},
     transport::Connector,
@@ -30,11 +35,12 @@ pub struct TenantBuilder {
     catalog: Catalog,
     guest: Option<Component>,
     handler: Option<Arc<dyn ServerRequestHandler>>,
+    tool_rules: ToolRules,
 }
 
 impl TenantBuilder {
     pub(super) fn new(shared: Arc<Shared>, name: TenantName) -> Self {
-        Self { shared, name, catalog: Catalog::new(), guest: None, handler: None }
+        Self { shared, name, catalog: Catalog::new(), guest: None, tool_rules: ToolRules::new(), handler: None }
     }
 
     /// The servers of the tenant. Default: none.
@@ -56,11 +62,18 @@ impl TenantBuilder {
         self
     }
 
+    /// Which tools may be used, of whatever server, and what models are told of them. Default: all. A tool must be allowed by
+    /// these and by those of its server ([`Server::tool_rules`]), whose names and descriptions count before these.
+    pub fn tool_rules(mut self, rules: ToolRules) -> Self {
+        self.tool_rules = rules;
+        self
+    }
+
     /// Makes the tenant. Opens nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the runtime has a tenant of this name; [`Error::Denied`] where another has a server that
+    /// [`Error::InvalidInput`] where the runtime has a tenant of this name, and where a tool is given a name that it cannot have; [`Error::Denied`] where another has a server that
     /// could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::Component`] where no guest was given and
     /// none is embedded.
     pub async fn apply(self) -> Result<Tenant, Error> {
@@ -68,6 +81,7 @@ impl TenantBuilder {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
+        let edge = self.shared.edge.tenant(&self.catalog, &self.tool_rules, &self.shared.limits)?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let inner = Inner {
@@ -79,6 +93,7 @@ impl TenantBuilder {
             guest,
             strikes: Strikes::default(),
             handler: self.handler,
+            edge,
         };
         Ok(Tenant { inner: Arc::new(inner) })
     }
@@ -100,6 +115,16 @@ pub struct Tenant {
     inner: Arc<Inner>,
 }
 
+/// A tenant that lives only as long as others hold it.
+#[derive(Clone)]
+pub(crate) struct WeakTenant(Weak<Inner>);
+
+impl WeakTenant {
+    pub(crate) fn upgrade(&self) -> Option<Tenant> {
+        self.0.upgrade().map(|inner| Tenant { inner })
+    }
+}
+
 /// A tenant, as everything of it holds on to it: when the last handle, lease and call is gone, its sessions are closed.
 pub(super) struct Inner {
     shared: Arc<Shared>,
@@ -110,6 +135,13 @@ pub(super) struct Inner {
     strikes: Strikes,
     places: Places,
     handler: Option<Arc<dyn ServerRequestHandler>>,
+    edge: Box<dyn TenantEdge>,
+}
+
+impl Inner {
+    pub(super) fn edge(&self) -> &dyn TenantEdge {
+        &*self.edge
+    }
 }
 
 impl Tenant {
@@ -155,11 +187,47 @@ impl Tenant {
                 id,
                 registry: Arc::downgrade(&shared.registry),
                 events: shared.events.clone(),
+                tenant: self.downgrade(),
             };
             Session::open(self.spec(id, key, entry, connector), observer, &shared.tokio)
         })?;
         let info = session.session().ready().await?;
-        Ok(Lease::new(session, info, user, self.inner.clone()))
+        Ok(Lease::new(session, info, Some(user), self.inner.clone()))
+    }
+
+    /// Leases a session that is ready, and is not opened where it is gone. That is no use of it: it does not live longer for it.
+    pub(crate) fn rejoin(&self, session: &SessionKey) -> Option<Lease> {
+        let holder = match self.inner.catalog.get(&session.server)?.scope {
+            Scope::User => Holder::User(session.user.clone()?),
+            Scope::Tenant => Holder::Tenant,
+            // It is its lease's alone.
+            Scope::Exclusive => return None,
+        };
+        let server = session.server.clone();
+        let key = Key { tenant: self.inner.name.clone(), generation: self.inner.generation, holder, server };
+        let joined = self.inner.shared.registry.rejoin(key, session.id)?;
+        let info = joined.session().now().info?;
+        Some(Lease::new(joined, info, session.user.clone(), self.inner.clone()))
+    }
+
+    /// Whether leases are minted at all.
+    pub(crate) fn admit_leases(&self) -> Result<(), Error> {
+        self.inner.shared.registry.admit()
+    }
+
+    /// What the edge keeps of the tenant.
+    pub(crate) fn edge(&self) -> &dyn TenantEdge {
+        self.inner.edge()
+    }
+
+    /// The same, without keeping it alive.
+    pub(crate) fn downgrade(&self) -> WeakTenant {
+        WeakTenant(Arc::downgrade(&self.inner))
+    }
+
+    /// Runs something on the tokio runtime of the sessions, whoever asked for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.shared.tokio.spawn(task);
     }
 
     /// Closes the sessions of the tenant that have been without a lease for `older_than` or longer, and waits for their end.

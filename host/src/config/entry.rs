@@ -14,6 +14,7 @@ use super::{
     expand::Expanded,
     keys::{HTTP_KEYS, OF_ENTRIES, STDIO_KEYS},
     limits,
+    tools::{self, ToolsEntry},
     values::{NUL, check_argument, check_header, check_url, check_variable},
 };
 use crate::{Isolation, ProcessLimits};
@@ -29,6 +30,8 @@ pub struct ServerEntry {
     /// Whether the server is to be left alone. Variables that are not set are no error in such an entry; the texts that
     /// name them stay as written.
     pub disabled: bool,
+    /// Which of the server's tools may be used, and what they are called.
+    pub tools: ToolsEntry,
     /// The line in which the entry begins, counted from 1.
     pub line: usize,
 }
@@ -107,13 +110,14 @@ pub(super) fn read(context: &mut Context<'_>, key: &KeyPath, property: &ObjectPr
     entry.context.tolerate_unset = disabled;
     let timeout = entry.timeout();
     let transport = entry.transport(property);
+    let tools = tools::read(entry.context, key, &members);
     OF_ENTRIES.warn_of_others(entry.context, key, &members);
 
     let context = entry.context;
     context.tolerate_unset = false;
     let line = context.line(property);
     let transport = transport.filter(|_| context.errors.len() == errors_before)?;
-    Some(ServerEntry { transport, timeout, disabled, line })
+    Some(ServerEntry { transport, timeout, disabled, tools, line })
 }
 
 struct EntryReader<'r, 'a, 't> {

@@ -51,6 +51,7 @@
 //! | `headers` | header fields that are added to each request, as strings | none |
 //! | `timeout` | how long one call may take, with its unit: `"30s"`, `"1m30s"` | that of whoever uses the file |
 //! | `disabled` | whether the server is left alone | `false` |
+//! | `tools` | which of its tools may be used, and what models are told of them, see below | all, as the server has them |
 //! | `type` | what other programs go by: `"stdio"`, `"http"`; it has to agree with the rest | – |
 //!
 //! Any other key is warned of and ignored. Limits are those of setrlimit(2), of each process by itself; all may be left out:
@@ -67,6 +68,15 @@
 //! | `coreFiles` | whether core files may be left, with the memory of the server and the secrets in it; they are off otherwise |
 //!
 //! A server whose limits are above those of the host does not start, and the error says so.
+//!
+//! Tools are named as the server names them; `*` stands for any characters, and what is denied is denied also where it is allowed:
+//!
+//! ```json
+//! { "command": "server", "tools": { "allow": ["get_*", "search"], "deny": ["get_secret"], "rename": { "search": "find" }, "describe": { "search": "Finds." } } }
+//! ```
+//!
+//! An array is an allow list: `"tools": ["get_*"]`. So are `includeTools`, `enabledTools` and `enabled_tools`, and `excludeTools`,
+//! `disabledTools` and `disabled_tools` are deny lists, as other programs have them. Two lists that say the same are an error.
 //!
 //! # Secrets
 //!
@@ -86,6 +96,7 @@ mod mcp_json;
 mod size;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod values;
 
 use std::ffi::OsString;
@@ -96,6 +107,7 @@ pub use error::{ConfigError, ConfigWarning};
 pub use expand::{Expanded, MAX_EXPANDED_BYTES};
 pub use locate::{ConfigNotFound, locate};
 pub use mcp_json::{Inspection, MAX_FILE_BYTES, McpJson};
+pub use tools::ToolsEntry;
 
 /// Where variables come from: the value of a variable, or none if it is not set.
 ///

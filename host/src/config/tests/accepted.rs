@@ -145,3 +145,46 @@ fn a_disabled_server_may_lack_the_variable_of_its_url() {
 
     assert_eq!(errors(&inspection), [""; 0]);
 }
+
+fn tools(inside: &str) -> ToolsEntry {
+    entry(&format!(r#""command": "server"{inside}"#)).tools
+}
+
+#[test]
+fn an_entry_may_say_which_tools_may_be_used_and_what_they_are_called() {
+    let all = tools(
+        r#", "tools": {"allow": ["get_*"], "deny": ["get_secret"], "rename": {"get_x": "x"}, "describe": {"get_x": "X."}}"#,
+    );
+
+    assert_eq!(all.allow, Some(vec!["get_*".to_owned()]));
+    assert_eq!(all.deny, ["get_secret"]);
+    assert_eq!(all.rename["get_x"], "x");
+    assert_eq!(all.describe["get_x"], "X.");
+    for nothing in ["", r#", "tools": {}"#, r#", "tools": {"deny": []}"#] {
+        assert_eq!(tools(nothing), ToolsEntry::default(), "{nothing}");
+    }
+}
+
+#[test]
+fn lists_of_tools_are_read_under_the_names_that_other_programs_have_for_them() {
+    for name in ["tools", "includeTools", "enabledTools", "enabled_tools"] {
+        let read = tools(&format!(r#", "{name}": ["a", "b"]"#));
+        assert_eq!(read.allow, Some(vec!["a".to_owned(), "b".to_owned()]), "{name}");
+        assert!(read.deny.is_empty());
+    }
+    for name in ["excludeTools", "disabledTools", "disabled_tools"] {
+        let read = tools(&format!(r#", "{name}": ["a"], "tools": {{"allow": ["*"]}}"#));
+        assert_eq!((read.allow.as_deref(), read.deny), (Some(&["*".to_owned()][..]), vec!["a".to_owned()]), "{name}");
+    }
+}
+
+#[test]
+fn the_rules_of_an_entry_are_those_of_its_server() {
+    let inside = r#""command": "server", "tools": {"allow": [], "rename": {"a": "b"}}"#;
+    let file = inspect_entry(inside).into_result().unwrap();
+
+    let catalog = crate::Catalog::from_mcp_json(&file);
+
+    let rules = catalog.get(&"s".into()).unwrap().rules_for_tools().clone();
+    assert_eq!(rules, crate::ToolRules::new().allow_only_listed().rename("a", "b"));
+}

@@ -214,3 +214,53 @@ fn a_file_cannot_blow_up_a_variable_without_bound() {
           filled in; pass large values to the server in a file"]
     );
 }
+
+#[test]
+fn rules_for_tools_of_the_wrong_type_are_refused() {
+    let hint = "write the names of tools as strings: [\"get_*\", \"search\"]";
+    let cases = [
+        (r#""tools": "a""#, ".tools: is a string, but must be an object".to_owned()),
+        (r#""tools": {"allow": "a"}"#, format!(".tools.allow: is a string, but must be an array of strings; {hint}")),
+        (
+            r#""tools": {"deny": {"a": true}}"#,
+            format!(".tools.deny: is an object, but must be an array of strings; {hint}"),
+        ),
+        (r#""tools": ["a", 1]"#, ".tools[1]: is a number, but must be a string; put it in quotes".to_owned()),
+        (r#""excludeTools": [null]"#, ".excludeTools[0]: is null, but must be a string; put it in quotes".to_owned()),
+        (r#""tools": {"rename": ["a"]}"#, ".tools.rename: is an array, but must be an object".to_owned()),
+        (
+            r#""tools": {"describe": {"a": 1}}"#,
+            ".tools.describe.a: is a number, but must be a string; put it in quotes".to_owned(),
+        ),
+    ];
+
+    for (inside, message) in cases {
+        assert_eq!(error_of_entry(&format!("\"command\": \"a\", {inside}")), message);
+    }
+}
+
+#[test]
+fn two_lists_of_tools_that_say_the_same_are_refused() {
+    let both = "which is there too; keep one of the two";
+
+    assert_eq!(
+        error_of_entry(r#""command": "a", "tools": ["a"], "includeTools": ["b"]"#),
+        format!(".includeTools: says the same as \"tools\", {both}")
+    );
+    assert_eq!(
+        error_of_entry(r#""command": "a", "tools": {"deny": ["a"]}, "disabledTools": ["b"]"#),
+        format!(".disabledTools: says the same as \"tools.deny\", {both}")
+    );
+    assert_eq!(
+        error_of_entry(r#""command": "a", "excludeTools": ["a"], "disabled_tools": ["b"]"#),
+        format!(".disabled_tools: says the same as \"excludeTools\", {both}")
+    );
+}
+
+#[test]
+fn another_name_for_a_tool_must_be_one_that_every_model_takes() {
+    assert_eq!(
+        error_of_entry(r#""command": "a", "tools": {"rename": {"get": "a.b"}}"#),
+        ".tools.rename.get: is not a name that every model takes; write 1 to 64 letters, digits, \"_\" and \"-\""
+    );
+}
