@@ -49,6 +49,10 @@ name! {
     /// A server as a tenant's catalog names it.
     ServerName
 }
+name! {
+    /// A secret as the platform's store names it. Not its value: names stand in catalogs, errors and logs.
+    SecretName
+}
 
 /// A session of this runtime: unique as long as the runtime lives, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,9 @@
 //! | `runtime` | [`Runtime`] and its builder; closing everything |
 //! | `tenant` | [`Tenant`] and its builder |
 //! | `catalog` | which servers a tenant has |
+//! | `admission` | which of its servers a tenant may use |
+//! | `digest` | whether two definitions make the same connection |
+//! | `plan` | what another catalog would change |
 //! | `diagnosis` | what the machine gives for servers |
 //! | `lease` | [`Lease`]: the right to use a session |
 //! | `watch` | [`Watch`]: looking at one |
@@ -13,12 +16,15 @@
 //! | `events` | what happens, for whoever subscribes |
 //! | `status` | what there is, right now |
 
+mod admission;
 mod call;
 mod catalog;
 mod diagnosis;
+mod digest;
 mod events;
 mod handler;
 mod lease;
+mod plan;
 mod runtime;
 mod status;
 mod tenant;
@@ -27,9 +33,11 @@ mod watch;
 pub use call::{Call, CallBuilder};
 pub use catalog::{Catalog, Server};
 pub use diagnosis::Diagnosis;
+pub use digest::SpecDigest;
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;
+pub use plan::{Change, Plan, PlannedServer};
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
 pub use status::{SessionKey, SessionStatus, Status};
 pub use tenant::{Tenant, TenantBuilder};

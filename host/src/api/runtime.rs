@@ -30,6 +30,7 @@ use crate::{
     guest::{Component, ComponentSource, GuestEngine},
     limits::LONGEST,
     names::{ServerName, SessionId, TenantName},
+    policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Places, Session, SessionInfo},
 };
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     /// Places of the sessions of all tenants.
     pub(super) places: Arc<Semaphore>,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
+    pub(super) secrets: Arc<dyn SecretStore>,
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) events: broadcast::Sender<Event>,
@@ -82,6 +84,7 @@ struct Tenants {
 pub struct RuntimeBuilder {
     limits: Limits,
     handler: Arc<dyn ServerRequestHandler>,
+    secrets: Arc<dyn SecretStore>,
     client_info: serde_json::Value,
     #[cfg(target_os = "linux")]
     supervisor: Option<PathBuf>,
@@ -98,6 +101,13 @@ impl RuntimeBuilder {
     /// Who answers requests of servers. Default: [`RefuseAll`].
     pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
         self.handler = Arc::new(handler);
+        self
+    }
+
+    /// Where the secrets are kept that catalogs name, by [`Command::env_secret`](crate::Command::env_secret) or as
+    /// `${secret:NAME}`. Default: nowhere, and a server that names one is [`Error::Start`].
+    pub fn secrets(mut self, store: impl SecretStore) -> Self {
+        self.secrets = Arc::new(store);
         self
     }
 
@@ -149,6 +159,7 @@ impl RuntimeBuilder {
             allows_basic_isolation: self.allows_basic_isolation,
             reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
             handler: self.handler,
+            secrets: self.secrets,
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
@@ -174,6 +185,7 @@ impl Runtime {
         RuntimeBuilder {
             limits: Limits::default(),
             handler: Arc::new(RefuseAll),
+            secrets: Arc::new(NoSecrets),
             client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
             #[cfg(target_os = "linux")]
             supervisor: None,

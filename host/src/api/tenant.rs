@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Catalog, DrainReport, Lease, Server,
+    Catalog, DrainReport, Lease, Plan, Server,
+    admission::Admission,
     catalog::Reach,
     handler::ForSession,
     runtime::{SessionObserver, Shared},
@@ -14,8 +15,9 @@ use crate::{
     Error,
     guest::{Component, ComponentSource, Strikes},
     names::{ServerName, SessionId, TenantName, UserName},
-    registry::Key,
-    session::{Places, Session, SessionSpec},
+    policy::{Policy, SessionSecrets},
+    registry::{Key, Row},
+    session::{Places, Session, SessionSpec, State},
     transport::Connector,
 };
 
@@ -28,17 +30,44 @@ pub struct TenantBuilder {
     shared: Arc<Shared>,
     name: TenantName,
     catalog: Catalog,
+    untrusted_catalog: Catalog,
+    policy: Policy,
     guest: Option<Component>,
 }
 
 impl TenantBuilder {
     pub(super) fn new(shared: Arc<Shared>, name: TenantName) -> Self {
-        Self { shared, name, catalog: Catalog::new(), guest: None }
+        Self {
+            shared,
+            name,
+            catalog: Catalog::new(),
+            untrusted_catalog: Catalog::new(),
+            policy: Policy::new(),
+            guest: None,
+        }
     }
 
-    /// The servers of the tenant. Default: none.
+    /// The servers that the platform gives the tenant. They are trusted: [`policy`](Self::policy) says which of them it may use,
+    /// and not what they are. Default: none.
     pub fn catalog(mut self, catalog: Catalog) -> Self {
         self.catalog = catalog;
+        self
+    }
+
+    /// Servers that the tenant brings itself: from a form, a file, a repository of its own. They are not trusted, so everything is
+    /// denied that [`policy`](Self::policy) does not allow, and by default nothing is. They are guarded, and have a home folder of
+    /// their own. Default: none.
+    ///
+    /// An `mcp.json` of a tenant is to be read with an environment that is the tenant's, such as
+    /// `|_: &str| None`: with that of the host, `${NAME}` gives the tenant any variable of the host.
+    pub fn untrusted_catalog(mut self, catalog: Catalog) -> Self {
+        self.untrusted_catalog = catalog;
+        self
+    }
+
+    /// What the tenant may use, and what the servers may be that it brings. Default: [`Policy::new`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -52,10 +81,18 @@ impl TenantBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the runtime has a tenant of this name; [`Error::Denied`] where another has a server that
-    /// could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::Component`] where no guest was given and
-    /// none is embedded.
+    /// [`Error::Denied`] where [`policy`](Self::policy) does not allow what the tenant brings, with all of it in the reason, or where
+    /// another tenant has a server that could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::InvalidInput`] where the runtime has a
+    /// tenant of this name, or the policy has rules that can never apply; [`Error::Component`] where no guest was given and none is
+    /// embedded.
     pub async fn apply(self) -> Result<Tenant, Error> {
+        let (name, policy, catalog, untrusted) = (self.name.clone(), self.policy, self.catalog, self.untrusted_catalog);
+        // Following links may read from a slow disk: not on the embedder's workers.
+        let admission = tokio::task::spawn_blocking(move || Admission::of(&name, policy, catalog, untrusted));
+        let admission = admission.await.map_err(|error| Error::System {
+            what: "looking at the servers of a tenant",
+            reason: error.to_string(),
+        })??;
         let guest = match self.guest {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
@@ -67,7 +104,7 @@ impl TenantBuilder {
             shared: self.shared,
             name: self.name,
             generation,
-            catalog: self.catalog,
+            admission,
             guest,
             strikes: Strikes::default(),
         };
@@ -80,6 +117,8 @@ impl fmt::Debug for TenantBuilder {
         f.debug_struct("TenantBuilder")
             .field("name", &self.name)
             .field("catalog", &self.catalog)
+            .field("untrusted_catalog", &self.untrusted_catalog)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -96,7 +135,7 @@ pub(super) struct Inner {
     shared: Arc<Shared>,
     name: TenantName,
     generation: u64,
-    catalog: Catalog,
+    admission: Admission,
     guest: Component,
     strikes: Strikes,
     places: Places,
@@ -108,9 +147,21 @@ impl Tenant {
         &self.inner.name
     }
 
-    /// Its servers.
+    /// The servers that it may use, its own included.
     pub fn catalog(&self) -> &Catalog {
-        &self.inner.catalog
+        &self.inner.admission.catalog
+    }
+
+    /// What it would change to give the tenant this catalog in place of the one of
+    /// [`TenantBuilder::catalog`]. Does nothing. Of servers that policy does not let the tenant use, and of those that it brings
+    /// itself, nothing is said.
+    pub fn plan(&self, catalog: &Catalog) -> Plan {
+        let Inner { shared, generation, admission, .. } = &*self.inner;
+        let rows = shared.registry.rows();
+        let lives = |row: &&Row| matches!(row.session.watched().now(), State::Opening | State::Ready(_));
+        let own: Vec<_> = rows.iter().filter(|row| row.key.generation == *generation).filter(lives).collect();
+        let sessions = |server: &ServerName| own.iter().filter(|row| row.key.server == *server).count();
+        Plan::between(admission.trusted(), &admission.usable(catalog), sessions)
     }
 
     /// Leases the session of a user with a server, and opens it if there is none. Waits until it is ready, at most
@@ -118,7 +169,8 @@ impl Tenant {
     ///
     /// # Errors
     ///
-    /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not,
+    /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not, [`Error::Denied`] for
+    /// one that policy does not let the tenant use,
     /// [`Error::Start`], [`Error::Isolation`], [`Error::Denied`], [`Error::ServerExited`], [`Error::Timeout`], what the
     /// server answered as [`Error::Server`], and the limits as [`Error::AtCapacity`], where all sessions of the tenant are leased:
     /// otherwise the one that has been idle for longest is closed for the new one.
@@ -134,11 +186,13 @@ impl Tenant {
             user: user.into(),
             server: server.into(),
         };
-        let entry = self.inner.catalog.get(&key.server).ok_or_else(|| self.no_server(&key.server))?;
-        let connector = self.connector(&key.server, entry)?;
-        let session = shared
-            .registry
-            .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
+        self.inner.admission.check(&key.server)?;
+        let entry = self.inner.admission.catalog.get(&key.server).ok_or_else(|| self.no_server(&key.server))?;
+        let secrets = SessionSecrets::new(shared.secrets.clone());
+        let connector = self.connector(&key.server, entry, &secrets)?;
+        let session = shared.registry.check_out(key.clone(), |id| {
+            Session::open(self.spec(id, key, entry, connector, &secrets), &shared.tokio)
+        })?;
         let info = session.session().watched().clone().ready().await?;
         Ok(Lease::new(session, info, self.inner.clone()))
     }
@@ -159,7 +213,12 @@ impl Tenant {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
 
-    fn connector(&self, name: &ServerName, server: &Server) -> Result<Arc<dyn Connector>, Error> {
+    fn connector(
+        &self,
+        name: &ServerName,
+        server: &Server,
+        secrets: &SessionSecrets,
+    ) -> Result<Arc<dyn Connector>, Error> {
         match &server.reach {
             Reach::Connector(connector) => Ok(connector.clone()),
             #[cfg(unix)]
@@ -167,13 +226,14 @@ impl Tenant {
                 let shared = &self.inner.shared;
                 shared.admit_isolation(name, server.confinement.isolation)?;
                 let inherit_home = server.inherit_home.unwrap_or(!shared.had_several_tenants());
-                Ok(Arc::new(ProcessConnector::new(
+                let connector = ProcessConnector::new(
                     command.clone(),
                     shared.supervisors.clone(),
                     (!inherit_home).then(|| shared.folders.clone()),
                     server.confinement,
                     &shared.limits,
-                )))
+                );
+                Ok(Arc::new(connector.with_secrets(secrets.clone())))
             }
             #[cfg(not(unix))]
             Reach::Command(_) => Err(Error::Unsupported {
@@ -183,13 +243,20 @@ impl Tenant {
                      in the embedding program (`Server::connector`)"
                 ),
             }),
-            Reach::Url(shown) => Err(Error::Unsupported {
+            Reach::Url { shown, .. } => Err(Error::Unsupported {
                 detail: format!("server `{name}` is at {shown}; this version speaks to commands only, not over HTTP"),
             }),
         }
     }
 
-    fn spec(&self, id: SessionId, key: Key, server: &Server, connector: Arc<dyn Connector>) -> SessionSpec {
+    fn spec(
+        &self,
+        id: SessionId,
+        key: Key,
+        server: &Server,
+        connector: Arc<dyn Connector>,
+        secrets: &SessionSecrets,
+    ) -> SessionSpec {
         let shared = &self.inner.shared;
         let limits = if server.open_timeout.is_some() || server.call_timeout.is_some() {
             let mut limits = (*shared.limits).clone();
@@ -205,6 +272,7 @@ impl Tenant {
             user: key.user.clone(),
             server: key.server.clone(),
             connector,
+            mask: secrets.mask().clone(),
             places: self.inner.places.clone(),
             component: self.inner.guest.clone(),
             strikes: self.inner.strikes.clone(),
@@ -228,7 +296,7 @@ impl Tenant {
     }
 
     fn no_server(&self, name: &ServerName) -> Error {
-        let known = self.inner.catalog.servers().take(MOST_KNOWN).map(|(name, _)| name.to_string()).collect();
+        let known = self.inner.admission.catalog.servers().take(MOST_KNOWN).map(|(name, _)| name.to_string()).collect();
         Error::NotFound { what: "server", name: name.to_string(), known }
     }
 }
@@ -245,7 +313,7 @@ impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tenant")
             .field("name", &self.inner.name)
-            .field("catalog", &self.inner.catalog)
+            .field("catalog", self.catalog())
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Error, Isolation, MayHaveRun, names::ServerName};
+use crate::{Error, Isolation, MayHaveRun, names::ServerName, policy::Unresolved};
 
 /// When it is worth trying again what the system had no room for, or what failed with a supervisor: a second is long against
 /// starting one and short for a person.
@@ -61,6 +61,13 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+impl From<Unresolved> for ConnectError {
+    fn from(unresolved: Unresolved) -> Self {
+        let reason = unresolved.to_string();
+        if unresolved.is_temporary() { Self::unavailable(reason) } else { Self::new(reason) }
+    }
+}
 
 impl From<String> for ConnectError {
     fn from(reason: String) -> Self {
