@@ -213,6 +213,7 @@ impl Tenant {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
 
+    #[cfg_attr(not(unix), allow(unused_variables, reason = "only commands are given secrets"))]
     fn connector(
         &self,
         name: &ServerName,

@@ -132,7 +132,7 @@ impl Examined<'_> {
         const ALLOW: &str = "allow its absolute path with `Policy::allow_command`";
         match paths::resolve(Path::new(program)) {
             Err(problem) => {
-                self.violated(denied(&format!(": {problem}")), "write the absolute path of an allowed command")
+                self.violated(denied(&format!(": {problem}")), "write the absolute path of an allowed command");
             }
             Ok(file) => {
                 if policy.commands.iter().any(|allowed| paths::resolve(allowed).as_ref() == Ok(&file)) {
@@ -148,7 +148,7 @@ impl Examined<'_> {
         let denied = |problem: &str| format!("its folder is not allowed{problem}");
         match paths::resolve(folder) {
             Err(problem) => {
-                self.violated(denied(&format!(": {problem}")), "write the absolute path of an allowed folder")
+                self.violated(denied(&format!(": {problem}")), "write the absolute path of an allowed folder");
             }
             Ok(resolved) => {
                 let below =
@@ -166,7 +166,7 @@ impl Examined<'_> {
         match Origin::of_server(address) {
             // Not repeated: it may have a password in it.
             Err(problem) => {
-                self.violated(format!("its address is not allowed: {problem}"), "write one like https://host/path")
+                self.violated(format!("its address is not allowed: {problem}"), "write one like https://host/path");
             }
             Ok(origin) => {
                 if !policy.origins.iter().any(|allowed| Origin::named(allowed).as_ref() == Ok(&origin)) {

@@ -33,8 +33,12 @@ mod variables;
 pub(crate) use admission::admit;
 pub(crate) use definition::{Definition, Reached};
 pub(crate) use mask::Mask;
-pub(crate) use patterns::{Masker, Patterns};
-pub(crate) use resolve::{Asker, SessionSecrets, Unresolved, Variables};
+#[cfg(unix)]
+pub(crate) use patterns::Masker;
+pub(crate) use patterns::Patterns;
+#[cfg(unix)]
+pub(crate) use resolve::{Asker, Variables};
+pub(crate) use resolve::{SessionSecrets, Unresolved};
 pub use rules::Policy;
 pub(crate) use secret::NoSecrets;
 pub use secret::{Secret, SecretError, SecretRequest, SecretStore};

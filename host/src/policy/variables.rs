@@ -3,8 +3,9 @@
 //! Some names are no settings of a program but of what loads or interprets it: whoever sets `LD_PRELOAD` or `NODE_OPTIONS`
 //! chooses the code that runs, whatever command was allowed. So no wildcard matches them.
 
-/// Names of loaders, interpreters and package runners that decide which code runs, or where they look for it.
-const STEERING: [&str; 34] = [
+/// Names of loaders, interpreters, libraries and package runners that decide which code runs, where they look for it, whom they
+/// trust, or what they write where.
+const STEERING: [&str; 39] = [
     "BASHOPTS",
     "BASH_ENV",
     "CDPATH",
@@ -13,6 +14,13 @@ const STEERING: [&str; 34] = [
     "ENV",
     "GCONV_PATH",
     "GLIBC_TUNABLES",
+    "GODEBUG",
+    "GOENV",
+    "GOFLAGS",
+    "GOPATH",
+    "GOPROXY",
+    "GOROOT",
+    "GOTOOLCHAIN",
     "HOME",
     "IFS",
     "JAVA_TOOL_OPTIONS",
@@ -24,28 +32,26 @@ const STEERING: [&str; 34] = [
     "LUA_PATH",
     "MALLOC_CONF",
     "NLSPATH",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "NODE_REPL_EXTERNAL_MODULE",
     "OPENSSL_CONF",
     "OPENSSL_MODULES",
+    "PAGER",
     "PATH",
     "PHPRC",
     "PHP_INI_SCAN_DIR",
     "PS4",
-    "PAGER",
     "SHELL",
     "SHELLOPTS",
+    "SSLKEYLOGFILE",
     "TMPDIR",
     "VISUAL",
     "_JAVA_OPTIONS",
 ];
 
 /// The same by their beginnings.
-const STEERING_PREFIXES: [&str; 21] = [
+const STEERING_PREFIXES: [&str; 22] = [
     "BASH_FUNC_",
-    "BUN_",
     "BUNDLE_",
+    "BUN_",
     "CARGO",
     "DENO_",
     "DOTNET_",
@@ -53,15 +59,16 @@ const STEERING_PREFIXES: [&str; 21] = [
     "ERL_",
     "GEM_",
     "GIT_",
-    "GO",
     "LD_",
     "MONO_",
+    "NODE_",
     "NPM_CONFIG_",
     "PERL",
     "PIP_",
     "PYTHON",
     "RUBY",
     "RUST",
+    "SSL_",
     "UV_",
     "XDG_",
 ];
@@ -87,7 +94,9 @@ mod tests {
     #[test]
     fn a_name_is_allowed_exactly_or_by_its_beginning() {
         assert!(allows("GITHUB_TOKEN", "GITHUB_TOKEN"));
-        assert!(allows("GITHUB_*", "GITHUB_TOKEN") && allows("*", "GITHUB_TOKEN"));
+        assert!(
+            allows("GITHUB_*", "GITHUB_TOKEN") && allows("GOOGLE_*", "GOOGLE_API_KEY") && allows("*", "GITHUB_TOKEN")
+        );
         assert!(!allows("GITHUB_TOKEN", "GITHUB_TOKEN_2") && !allows("GITHUB_*", "MY_GITHUB_"));
         assert!(!allows("github_token", "GITHUB_TOKEN"));
     }

@@ -2,7 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Error, Isolation, MayHaveRun, names::ServerName, policy::Unresolved};
+use crate::{
+    Error, Isolation, MayHaveRun,
+    names::ServerName,
+    policy::{Mask, Unresolved},
+};
 
 /// When it is worth trying again what the system had no room for, or what failed with a supervisor: a second is long against
 /// starting one and short for a person.
@@ -40,6 +44,12 @@ impl ConnectError {
     /// The machine does not give the isolation that is asked for.
     pub(crate) fn isolation(wanted: Isolation, reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), kind: Kind::Isolation(wanted) }
+    }
+
+    /// The same without what is hidden.
+    pub(crate) fn masked(mut self, mask: &Mask) -> Self {
+        self.reason = mask.text(&self.reason).into_owned();
+        self
     }
 
     pub(crate) fn of(self, server: ServerName) -> Error {

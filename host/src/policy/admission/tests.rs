@@ -11,8 +11,8 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("innkeeper-admission-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(fs::canonicalize(folder).unwrap())
+        fs::create_dir_all(&folder).expect("a folder for a test");
+        Self(fs::canonicalize(folder).expect("it is there"))
     }
 }
 
@@ -75,7 +75,7 @@ fn only(refused: Result<Admitted, Vec<String>>) -> String {
 }
 
 fn sh() -> PathBuf {
-    fs::canonicalize("/bin/sh").unwrap()
+    fs::canonicalize("/bin/sh").expect("there is a shell")
 }
 
 #[test]

@@ -193,7 +193,10 @@ impl Connector for ProcessConnector {
     }
 
     fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, ConnectError>> {
-        Box::pin(self.clone().start(context))
+        let mask = self.secrets.mask().clone();
+        let starting = self.clone().start(context);
+        // A folder, too, may come out of a variable that the server has as a secret.
+        Box::pin(async move { starting.await.map_err(|error| error.masked(&mask)) })
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use innkeeper::{
-    Catalog, Error, Event, Lease, Runtime, Secret, SecretError, SecretRequest, SecretStore, config::McpJson,
+    Catalog, Command, Error, Event, Lease, Runtime, Secret, SecretError, SecretRequest, SecretStore, config::McpJson,
     transport::BoxFuture,
 };
 use innkeeper_tests::{
@@ -210,6 +210,28 @@ async fn a_server_that_refuses_the_session_with_its_secrets_shows_none() {
     seen.add(&event);
     seen.add(&in_time(runtime.drain(super::BOUND)).await);
     seen.0.push(log.text());
+    seen.assert_without_secrets();
+}
+
+#[tokio::test]
+async fn a_folder_that_comes_out_of_a_hidden_variable_is_not_shown() {
+    let found = artifacts::awkward_server(Scenario::Plain);
+    let entry = json!({ "command": found.program, "env": { "A": "${DIR}" }, "cwd": "/none/${DIR}" });
+    let text = json!({ "mcpServers": { "server": entry } }).to_string();
+    let environment = |_: &str| Some(OsString::from(VARIABLE));
+    let file = McpJson::parse(Path::new("mcp.json"), text.as_bytes(), &environment).into_result().unwrap();
+    let runtime = builder().start().await.unwrap();
+    let catalog = Catalog::from_mcp_json(&file);
+    let acme = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
+
+    let error = in_time(acme.lease("alice", "server")).await.unwrap_err();
+
+    assert!(error.to_string().contains("its folder `/none/***` does not exist"), "{error}");
+    let mut seen = Seen::default();
+    seen.add_error(&error);
+    seen.add(&(&file, &acme));
+    let command = Command::new("server").env("A", VARIABLE).env_secret("B", "name");
+    seen.add(&command);
     seen.assert_without_secrets();
 }
 
