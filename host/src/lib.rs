@@ -48,6 +48,7 @@
 mod api;
 pub mod config;
 mod error;
+mod future;
 pub mod guest;
 mod isolation;
 mod limits;
@@ -59,16 +60,16 @@ mod session;
 pub mod transport;
 
 pub use api::{
-    Answer, Call, CallBuilder, Catalog, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease, RefuseAll,
-    Runtime, RuntimeBuilder, Scope, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status,
-    Tenant, TenantBuilder, Watch,
+    Answer, Call, CallBuilder, Catalog, Change, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease,
+    Plan, PlannedServer, RefuseAll, Runtime, RuntimeBuilder, Scope, Server, ServerRequest, ServerRequestHandler,
+    SessionKey, SessionStatus, Status, Tenant, TenantBuilder, Watch,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};
 pub use isolation::{Isolation, ProcessLimits};
 pub use limits::Limits;
-pub use names::{ServerName, SessionId, TenantName, UserName};
-pub use policy::ToolRules;
+pub use names::{SecretName, ServerName, SessionId, SpecDigest, TenantName, UserName};
+pub use policy::{Policy, Secret, SecretError, SecretRequest, SecretStore, ToolRules};
 pub use session::{CallId, SessionInfo};
 pub use transport::Command;
 

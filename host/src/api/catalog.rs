@@ -38,6 +38,10 @@ impl Catalog {
         self
     }
 
+    pub(super) fn insert(&mut self, name: ServerName, server: Server) {
+        self.servers.insert(name, server);
+    }
+
     /// The servers, sorted by name.
     pub fn servers(&self) -> impl Iterator<Item = (&ServerName, &Server)> {
         self.servers.iter()
@@ -82,8 +86,11 @@ pub struct Server {
 pub(super) enum Reach {
     Command(Command),
     Connector(Arc<dyn Connector>),
-    /// The URL as people may see it.
-    Url(String),
+    Url {
+        value: String,
+        /// As people may see it.
+        shown: String,
+    },
 }
 
 impl Server {
@@ -100,7 +107,8 @@ impl Server {
     /// A server at a URL. This version lists such servers and cannot open them: a lease is
     /// [`Error::Unsupported`](crate::Error::Unsupported).
     pub fn url(url: impl Into<String>) -> Self {
-        Self::new(Reach::Url(url.into()))
+        let value = url.into();
+        Self::new(Reach::Url { shown: value.clone(), value })
     }
 
     fn new(reach: Reach) -> Self {
@@ -204,7 +212,7 @@ impl Server {
         match &self.reach {
             Reach::Command(command) => command.to_string(),
             Reach::Connector(connector) => connector.describe(),
-            Reach::Url(shown) => shown.clone(),
+            Reach::Url { shown, .. } => shown.clone(),
         }
     }
 }
@@ -216,7 +224,7 @@ impl From<&ServerEntry> for Server {
                 let shown = command_line(command.written(), args.iter().map(Expanded::written));
                 let mut built = Command::new(command.value()).args(args.iter().map(Expanded::value)).shown_as(shown);
                 for (name, value) in env {
-                    built = built.env(name, value.value());
+                    built = built.env_template(name, value.into());
                 }
                 if let Some(folder) = cwd {
                     built = built.current_dir(folder.value());
@@ -225,7 +233,9 @@ impl From<&ServerEntry> for Server {
                 let server = server.allow_privileges(*allow_privileges);
                 Self { inherit_home: *inherit_home, ..server }
             }
-            Transport::Http { url, .. } => Self::url(url.written()),
+            Transport::Http { url, .. } => {
+                Self::new(Reach::Url { value: url.value().to_owned(), shown: url.written().to_owned() })
+            }
         };
         server.call_timeout = entry.timeout;
         server.tool_rules = tool_rules(&entry.tools);

@@ -30,6 +30,7 @@ use crate::{
     guest::{Component, ComponentSource, GuestEngine},
     limits::LONGEST,
     names::{ServerName, SessionId, TenantName},
+    policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Places, Session, SessionInfo},
 };
@@ -55,6 +56,7 @@ pub(super) struct Shared {
     pub(super) places: Arc<Semaphore>,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
     pub(super) edge: Arc<dyn Edge>,
+    pub(super) secrets: Arc<dyn SecretStore>,
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) events: broadcast::Sender<Event>,
@@ -85,6 +87,7 @@ pub struct RuntimeBuilder {
     limits: Limits,
     handler: Arc<dyn ServerRequestHandler>,
     edge: Arc<dyn Edge>,
+    secrets: Arc<dyn SecretStore>,
     client_info: serde_json::Value,
     #[cfg(target_os = "linux")]
     supervisor: Option<PathBuf>,
@@ -98,6 +101,7 @@ impl RuntimeBuilder {
             limits: Limits::default(),
             handler: Arc::new(RefuseAll),
             edge,
+            secrets: Arc::new(NoSecrets),
             client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
             #[cfg(target_os = "linux")]
             supervisor: None,
@@ -114,6 +118,13 @@ impl RuntimeBuilder {
     /// Who answers requests of servers. Default: [`RefuseAll`].
     pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
         self.handler = Arc::new(handler);
+        self
+    }
+
+    /// Where the secrets are kept that catalogs name, by [`Command::env_secret`](crate::Command::env_secret) or as
+    /// `${secret:NAME}`. Default: nowhere, and a server that names one is [`Error::Start`].
+    pub fn secrets(mut self, store: impl SecretStore) -> Self {
+        self.secrets = Arc::new(store);
         self
     }
 
@@ -166,6 +177,7 @@ impl RuntimeBuilder {
             reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
             handler: self.handler,
             edge: self.edge,
+            secrets: self.secrets,
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use jsonc_parser::ast::{ObjectProp, Value};
 
 use super::{
-    context::{Context, KeyPath, Members},
+    context::{Context, KeyPath, Members, Secrets},
     duration::parse_duration,
     expand::Expanded,
     keys::{HTTP_KEYS, OF_ENTRIES, STDIO_KEYS},
@@ -181,7 +181,7 @@ impl<'t> EntryReader<'_, '_, 't> {
             None => Vec::new(),
         };
         let env = match self.get("env") {
-            Some((value, key)) => self.context.expanded_members(&key, value, check_variable),
+            Some((value, key)) => self.context.expanded_members(&key, value, Secrets::Allowed, check_variable),
             None => BTreeMap::new(),
         };
         let cwd = self.get("cwd").and_then(|(value, key)| {
@@ -250,7 +250,7 @@ impl<'t> EntryReader<'_, '_, 't> {
             self.context.error(value, &key, problem, "write one like \"https://example.com/mcp\"");
         }
         let headers = match self.get("headers") {
-            Some((value, key)) => self.context.expanded_members(&key, value, check_header),
+            Some((value, key)) => self.context.expanded_members(&key, value, Secrets::Refused, check_header),
             None => BTreeMap::new(),
         };
         self.warn_of_useless_keys(&STDIO_KEYS, "url");

@@ -80,6 +80,10 @@
 //!
 //! # Secrets
 //!
+//! `"env": {"TOKEN": "${secret:github/token}"}` names a secret, inside of a longer text too. It is asked for when the server is
+//! started, from whatever keeps the secrets of a runtime, so the file does not have it. In a command line, an address or a header
+//! it is refused.
+//!
 //! Values of variables are secrets until proven otherwise. No error and no warning contains one, `Debug` shows texts as
 //! they are written in the file, and hides the values of environment variables and headers altogether.
 
@@ -104,6 +108,7 @@ use std::ffi::OsString;
 pub use duration::{DurationError, MAX_DURATION, parse_duration};
 pub use entry::{ServerEntry, Transport};
 pub use error::{ConfigError, ConfigWarning};
+pub(crate) use expand::Part;
 pub use expand::{Expanded, MAX_EXPANDED_BYTES};
 pub use locate::{ConfigNotFound, locate};
 pub use mcp_json::{Inspection, MAX_FILE_BYTES, McpJson};

@@ -26,7 +26,7 @@ use table::{Minted, Refused, Room, Table};
 
 use crate::{
     Error, Limits, MayHaveRun,
-    names::{ServerName, SessionId, TenantName, UserName},
+    names::{ServerName, SessionId, SpecDigest, TenantName, UserName},
     session::Session,
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) generation: u64,
     pub(crate) holder: Holder,
     pub(crate) server: ServerName,
+    /// What its connections are made from: after an edit of that, another session.
+    pub(crate) digest: SpecDigest,
 }
 
 /// Who may lease a session.

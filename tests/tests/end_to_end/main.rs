@@ -15,6 +15,7 @@ mod invented_protocol;
 mod native_and_wasm;
 mod payloads;
 mod platform;
+mod policy;
 mod processes;
 mod real_servers;
 mod sessions;

@@ -36,6 +36,20 @@ fn a_url_is_an_http_server_under_each_of_its_names() {
 }
 
 #[test]
+fn a_variable_of_the_server_may_name_secrets_inside_of_a_longer_value() {
+    let entry =
+        entry(r#""command": "a", "env": {"URL": "https://${secret:team/user}:${secret:team/key}@host/${TOKEN}"}"#);
+
+    let Transport::Stdio { env, .. } = entry.transport else { panic!("not stdio") };
+    let secrets = env["URL"].parts().filter_map(|part| match part {
+        Part::Secret(name) => Some(name.to_string()),
+        Part::Text(_) | Part::Variable(_) => None,
+    });
+    assert_eq!(secrets.collect::<Vec<_>>(), ["team/user", "team/key"]);
+    assert_eq!(env["URL"].value(), format!("https://${{secret:team/user}}:${{secret:team/key}}@host/{SECRET}"));
+}
+
+#[test]
 fn everything_but_the_command_may_be_left_out() {
     let entry = entry(r#""command": "server""#);
 

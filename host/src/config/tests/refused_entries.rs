@@ -42,6 +42,31 @@ fn a_value_of_the_wrong_type_is_said_without_the_value() {
 }
 
 #[test]
+fn a_secret_can_stand_in_a_variable_of_the_server_only() {
+    let message = ": a \"${secret:...}\" can stand in \"env\" only; give it to the server as a variable of \"env\": other \
+                   processes can read a command line";
+    let cases = [
+        (r#""command": "${secret:a}""#, ".command"),
+        (r#""command": "a", "args": ["b", "--key=${secret:a}"]"#, ".args[1]"),
+        (r#""command": "a", "cwd": "/${secret:a}""#, ".cwd"),
+        (r#""url": "https://host/${secret:a}""#, ".url"),
+        (r#""url": "https://host/", "headers": {"Authorization": "Bearer ${secret:a}"}"#, ".headers.Authorization"),
+    ];
+
+    for (inside, key) in cases {
+        assert_eq!(error_of_entry(inside), format!("{key}{message}"));
+    }
+}
+
+#[test]
+fn a_secret_has_a_plain_name_and_no_default() {
+    for value in ["${secret:}", "${secret:a:-b}", "${secret:a b}"] {
+        let error = error_of_entry(&format!(r#""command": "a", "env": {{"A": "{value}"}}"#));
+        assert!(error.starts_with(".env.A: a \"${secret:...}\" does not hold the name of a secret; write"), "{error}");
+    }
+}
+
+#[test]
 fn a_timeout_without_a_unit_is_refused_because_programs_differ() {
     let message = ".timeout: a bare number has no unit; write \"30s\" for seconds or \"30ms\" for milliseconds: some \
                    programs read it as the one, some as the other";

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::{super::Holder, *};
+use crate::names::SpecDigest;
 
 /// Few of each, so that they meet.
 const TENANTS: u64 = 2;
@@ -50,6 +51,7 @@ fn key(tenant: u64, user: u8) -> Key {
         generation: tenant,
         holder: Holder::User(format!("user-{user}").into()),
         server: "server".into(),
+        digest: SpecDigest([0; 32]),
     }
 }
 
