@@ -57,6 +57,7 @@ mod names;
 mod policy;
 mod registry;
 mod session;
+mod telemetry;
 pub mod transport;
 
 pub use api::{

@@ -15,6 +15,11 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            #[allow(dead_code, reason = "not every kind of name is a label")]
+            pub(crate) fn shared(&self) -> Arc<str> {
+                self.0.clone()
+            }
         }
 
         impl<T: Into<Arc<str>>> From<T> for $name {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::lease::Held;
+use super::{lease::Held, operation::Operation};
 use crate::{
     Error,
     limits::LONGEST,
@@ -24,13 +24,14 @@ pub struct CallBuilder {
     lease: Arc<Held>,
     request: Result<CallRequest, Error>,
     idempotent: bool,
+    subject: Option<String>,
 }
 
 impl CallBuilder {
     pub(super) fn new(lease: Arc<Held>, method: String) -> Self {
         let user = lease.user.clone();
         let request = CallRequest { user, method, params: None, progress: true, all_pages: false, deadline: None };
-        Self { lease, request: Ok(request), idempotent: false }
+        Self { lease, request: Ok(request), idempotent: false, subject: None }
     }
 
     /// The parameters, as JSON. What cannot be said in JSON is the error of the call.
@@ -77,22 +78,30 @@ impl CallBuilder {
         self
     }
 
+    /// What it is about, for telemetry: the name of a tool.
+    pub(crate) fn about(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
     /// Makes the call. What is wrong with it is its outcome.
     pub fn start(self) -> Call {
+        let method = self.request.as_ref().map(|request| request.method.clone()).unwrap_or_default();
         let request = self.request.and_then(|request| {
             self.lease.admit(&request.method, request.params.as_deref())?;
             Ok(request)
         });
-        match request {
+        let again = request.as_ref().ok().filter(|_| self.idempotent);
+        let again = again.map(|request| Again { request: request.clone(), began: Instant::now() });
+        let (id, reply, cancel) = match request {
             Ok(request) => {
-                let again = self.idempotent.then(|| Again { request: request.clone(), began: Instant::now() });
                 let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
-                Call { id: Some(id), reply, cancel, again, lease: self.lease }
+                (Some(id), reply, cancel)
             }
-            Err(error) => {
-                Call { id: None, reply: Reply::ready(Err(error)), cancel: None, again: None, lease: self.lease }
-            }
-        }
+            Err(error) => (None, Reply::ready(Err(error)), None),
+        };
+        let operation = Operation::begin(&self.lease, id, method, self.subject);
+        Call { id, reply, cancel, again, operation, lease: self.lease }
     }
 
     fn change(&mut self, change: impl FnOnce(&mut CallRequest)) {
@@ -115,6 +124,7 @@ pub struct Call {
     cancel: Option<Cancel>,
     /// For the case that its connection is lost.
     again: Option<Again>,
+    operation: Operation,
     lease: Arc<Held>,
 }
 
@@ -143,6 +153,11 @@ impl Call {
 }
 
 impl Call {
+    /// Its outcome says that it failed, to whoever can read it.
+    pub(crate) fn failed(&mut self, kind: &'static str) {
+        self.operation.failed(kind);
+    }
+
     /// Makes the call a second time, if it may be and has time left.
     fn make_again(&mut self, error: &Error) -> bool {
         let was_lost = matches!(
@@ -170,7 +185,10 @@ impl Future for Call {
         loop {
             match ready!(self.reply.poll_outcome(context)) {
                 Err(error) if self.make_again(&error) => {}
-                outcome => return Poll::Ready(outcome),
+                outcome => {
+                    self.operation.end(outcome.as_ref().err());
+                    return Poll::Ready(outcome);
+                }
             }
         }
     }
@@ -183,5 +201,6 @@ impl Drop for Call {
         {
             cancel.cancel(abandoned);
         }
+        self.operation.finish(&self.lease);
     }
 }

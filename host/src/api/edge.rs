@@ -7,7 +7,7 @@
 
 use std::any::Any;
 
-use super::{Catalog, SessionKey, Tenant};
+use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
 use crate::{Error, Limits, names::ServerName, policy::ToolRules};
 
 /// The edge of a runtime.
@@ -27,4 +27,10 @@ pub(crate) trait TenantEdge: Any + Send + Sync {
     /// A server said something that is no answer. Called by the task of the session, which waits meanwhile: in the order in which
     /// the server said it, and before the session goes on to what came after.
     fn notified(&self, tenant: &Tenant, session: &SessionKey, method: &str);
+
+    /// A call has ended: to be measured.
+    fn call_ended(&self, ended: &CallEnded<'_>);
+
+    /// A connection has ended that was ready: to be measured.
+    fn connection_ended(&self, ended: &ConnectionEnded<'_>);
 }

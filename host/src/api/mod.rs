@@ -16,6 +16,7 @@
 //! | `handler` | who answers requests of servers |
 //! | `events` | what happens, for whoever subscribes |
 //! | `status` | what there is, right now |
+//! | `operation` | what is measured of a call |
 
 mod admission;
 mod call;
@@ -26,6 +27,7 @@ mod edge;
 mod events;
 mod handler;
 mod lease;
+mod operation;
 mod plan;
 mod runtime;
 mod status;
@@ -39,6 +41,7 @@ pub(crate) use edge::{Edge, TenantEdge};
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;
+pub(crate) use operation::{CallEnded, ConnectionEnded};
 pub use plan::{Change, Plan, PlannedServer};
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
 pub use status::{SessionKey, SessionStatus, Status};

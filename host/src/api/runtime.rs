@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder, WeakTenant};
+use super::{
+    ConnectionEnded, Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder,
+    WeakTenant,
+};
 #[cfg(not(unix))]
 use crate::transport::Census;
 #[cfg(unix)]
@@ -33,6 +36,7 @@ use crate::{
     policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Places, Session, SessionInfo},
+    telemetry,
 };
 
 /// After the deadline of a drain has passed and everything was killed: how long the ends of tasks and processes may take.
@@ -222,7 +226,7 @@ impl Runtime {
         Events(self.shared.events.subscribe())
     }
 
-    /// What there is, right now. Waits for no session. The processes are read from /proc, which takes as long as there are
+    /// What there is, right now. Waits for no session. The metric `innkeeper.children_alive` is that of the last status. The processes are read from /proc, which takes as long as there are
     /// processes on the machine: a few milliseconds for a thousand. On systems other than Linux they are the servers only, and not
     /// what those started.
     pub fn status(&self) -> Status {
@@ -230,7 +234,9 @@ impl Runtime {
         let census = self.shared.supervisors.census();
         #[cfg(not(unix))]
         let census = Census::default();
-        Status::new(self.shared.registry.rows(), census)
+        let status = Status::new(self.shared.registry.rows(), census);
+        telemetry::children(status.children_alive);
+        status
     }
 
     /// Closes the sessions of all tenants that have been without a lease for `older_than` or longer, and waits for their end.
@@ -431,6 +437,7 @@ impl Observer for SessionObserver {
             tenant.edge().opened(&tenant, &SessionKey::new(self.id, &self.key));
         }
         let incarnation = info.incarnation;
+        telemetry::connected(&self.key.tenant);
         self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
     }
 
@@ -442,7 +449,15 @@ impl Observer for SessionObserver {
         self.send(|session| Event::Notification { session, method, params });
     }
 
+    fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            let (tenant_name, server) = (&self.key.tenant, &self.key.server);
+            tenant.edge().connection_ended(&ConnectionEnded { tenant: tenant_name, server, info, lived, error });
+        }
+    }
+
     fn disconnected(&self, error: &Error) {
+        telemetry::connection_lost(&self.key.tenant, error);
         self.send(|session| Event::SessionDisconnected { session, code: error.code(), reason: error.to_string() });
     }
 
@@ -451,6 +466,7 @@ impl Observer for SessionObserver {
     }
 
     fn closed(&self) {
+        telemetry::sessions(&self.key.tenant, -1.0);
         if let Some(registry) = self.registry.upgrade() {
             registry.closed(self.id);
         }

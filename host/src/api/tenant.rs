@@ -22,6 +22,7 @@ use crate::{
     policy::{Policy, SessionSecrets, ToolRules},
     registry::{Holder, Key, Row},
     session::{Life, Places, Session, SessionSpec},
+    telemetry,
     transport::Connector,
 };
 
@@ -245,6 +246,7 @@ impl Tenant {
                 events: shared.events.clone(),
                 tenant: self.downgrade(),
             };
+            telemetry::sessions(&key.tenant, 1.0);
             Session::open(self.spec(id, key, entry, connector, &secrets), observer, &shared.tokio)
         })?;
         let info = session.session().ready().await?;

@@ -10,10 +10,10 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use super::{admission::named_tool, catalog::Catalogs, rules::Rules, tool_call::CALL_TOOL};
+use super::{admission::named_tool, catalog::Catalogs, rules::Rules, telemetry, tool_call::CALL_TOOL};
 use crate::{
     Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules,
-    api::{Edge, TenantEdge},
+    api::{CallEnded, ConnectionEnded, Edge, TenantEdge},
 };
 
 /// "Server Features / Tools / List Changed Notification".
@@ -72,5 +72,13 @@ impl TenantEdge for McpTenant {
         if method == LIST_CHANGED {
             self.catalogs.announced(tenant, session);
         }
+    }
+
+    fn call_ended(&self, ended: &CallEnded<'_>) {
+        telemetry::call_ended(ended);
+    }
+
+    fn connection_ended(&self, ended: &ConnectionEnded<'_>) {
+        telemetry::connection_ended(ended);
     }
 }

@@ -17,6 +17,7 @@ mod content;
 mod decode;
 mod edge;
 mod rules;
+mod telemetry;
 mod tool;
 mod tool_call;
 

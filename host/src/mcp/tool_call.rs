@@ -13,6 +13,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     content::Content,
     decode::{object, text},
+    telemetry::TOOL_ERROR,
 };
 use crate::{Call, CallBuilder, CallId, Error, Lease, MayHaveRun, ServerName};
 
@@ -39,7 +40,7 @@ pub struct ToolCallBuilder {
 
 impl ToolCallBuilder {
     pub(super) fn new(lease: &Lease, name: &str, arguments: &RawValue) -> Self {
-        let call = lease.call(CALL_TOOL).params(&Params { name, arguments });
+        let call = lease.call(CALL_TOOL).about(name).params(&Params { name, arguments });
         Self { call, server: lease.session().server }
     }
 
@@ -52,6 +53,12 @@ impl ToolCallBuilder {
     /// See [`CallBuilder::progress`].
     pub fn progress(mut self, progress: bool) -> Self {
         self.call = self.call.progress(progress);
+        self
+    }
+
+    /// See [`CallBuilder::idempotent`].
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.call = self.call.idempotent(idempotent);
         self
     }
 
@@ -99,11 +106,17 @@ impl Future for ToolCall {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.call).poll(context).map(|outcome| {
-            ToolResult::new(outcome?).map_err(|detail| Error::Protocol {
+            let result = ToolResult::new(outcome?).map_err(|detail| Error::Protocol {
                 server: self.server.clone(),
                 detail,
                 may_have_run: MayHaveRun::Yes,
-            })
+            });
+            match &result {
+                Ok(result) if result.is_error => self.call.failed(TOOL_ERROR),
+                Ok(_) => {}
+                Err(error) => self.call.failed(error.code()),
+            }
+            result
         })
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     Error, Limits, MayHaveRun,
     names::{ServerName, SessionId, SpecDigest, TenantName, UserName},
     session::Session,
+    telemetry,
 };
 
 /// Whose session of what.
@@ -106,16 +107,17 @@ impl Registry {
         let Minted { session, evicted } = minted.map_err(|refused| self.refusal(refused, &key.tenant))?;
         if let Some(evicted) = evicted {
             tracing::debug!(session = %evicted.id(), "closing an idle session for another of its tenant");
+            telemetry::evicted(&key.tenant);
             evicted.close(Instant::now() + self.grace());
         }
-        Ok(CheckedOut { key, session, registry: self.clone(), is_use: true })
+        Ok(CheckedOut::new(key, session, self.clone(), true))
     }
 
     /// Mints a lease for a session that can be leased, and for no other of its key. That is no use of it: when the lease is given
     /// back, the session has been idle for as long as without it.
     pub(crate) fn rejoin(self: &Arc<Self>, key: Key, id: SessionId) -> Option<CheckedOut> {
         let session = self.table().rejoin(&key, id)?;
-        Some(CheckedOut { key, session, registry: self.clone(), is_use: false })
+        Some(CheckedOut::new(key, session, self.clone(), false))
     }
 
     /// Whether leases are minted at all, or why not.
@@ -218,6 +220,11 @@ pub(crate) struct CheckedOut {
 }
 
 impl CheckedOut {
+    fn new(key: Key, session: Arc<Session>, registry: Arc<Registry>, is_use: bool) -> Self {
+        telemetry::leases(&key.tenant, 1.0);
+        Self { key, session, registry, is_use }
+    }
+
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }
@@ -230,6 +237,11 @@ impl CheckedOut {
 impl Drop for CheckedOut {
     fn drop(&mut self) {
         let (key, id) = (&self.key, self.session.id());
-        if self.is_use { self.registry.check_in(key, id) } else { self.registry.leave(key, id) }
+        if self.is_use {
+            self.registry.check_in(key, id)
+        } else {
+            self.registry.leave(key, id)
+        }
+        telemetry::leases(&key.tenant, -1.0);
     }
 }

@@ -8,9 +8,12 @@
 //!
 //! What remains of clients that have ended is waited for here too: a session is gone when nothing is left of any of them.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -31,6 +34,8 @@ pub(crate) trait Observer: Send + Sync + 'static {
     /// A client is ready.
     fn opened(&self, info: &Arc<SessionInfo>);
     fn notified(&self, method: String, params: Bytes);
+    /// A client that was ready has ended, for whatever reason, after so long.
+    fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error);
     /// A client has ended, and not because the session was closed.
     fn disconnected(&self, error: &Error);
     /// The session takes no calls any more, and why. Called once, before its processes have ended.
@@ -130,7 +135,7 @@ impl Session {
         clients.number += 1;
         let number = clients.number;
         let birth = Birth {
-            observer: Arc::new(OfClient { session: self.this.clone(), number }),
+            observer: Arc::new(OfClient { session: self.this.clone(), number, ready: OnceLock::new() }),
             connections: self.connections.clone(),
             begin_at,
         };
@@ -260,10 +265,13 @@ impl Session {
 struct OfClient {
     session: Weak<Session>,
     number: u64,
+    /// Since when it is ready.
+    ready: OnceLock<(Instant, Arc<SessionInfo>)>,
 }
 
 impl ClientObserver for OfClient {
     fn opened(&self, info: &Arc<SessionInfo>) {
+        let _ = self.ready.set((Instant::now(), info.clone()));
         let Some(session) = self.session.upgrade() else { return };
         let mut clients = session.clients();
         if clients.number != self.number {
@@ -283,6 +291,9 @@ impl ClientObserver for OfClient {
 
     fn closing(&self, error: &Error) {
         let Some(session) = self.session.upgrade() else { return };
+        if let Some((since, info)) = self.ready.get() {
+            session.observer.ended(info, since.elapsed(), error);
+        }
         let mut clients = session.clients();
         if clients.closing.is_some() {
             return;

@@ -12,6 +12,7 @@ mod leases;
 mod questions;
 mod reconnect;
 mod scope;
+mod telemetry;
 
 use std::{
     sync::{

@@ -1,8 +1,7 @@
-//! What is told of calls and sessions to whoever collects spans and metrics.
+//! What is measured of a call: a span for it, and for the edge how long it took and how it ended.
 //!
-//! Spans go to `tracing`, metrics to the `metrics` facade; where the embedder has installed nothing, both cost next to nothing.
-//! Names of metrics that are the protocol's are the edge's; here are ours, which begin with `innkeeper.`. `docs/telemetry.md`
-//! lists all.
+//! The span goes to `tracing`. Metrics are the edge's, because their names are the protocol's; ours are in `telemetry`. Where the
+//! embedder has installed nothing, both cost next to nothing.
 
 use std::time::Duration;
 
@@ -64,7 +63,7 @@ impl Operation {
             "call",
             otel.kind = "client",
             tenant = %key.tenant,
-            user = %held.user,
+            user = held.user.as_ref().map(tracing::field::display),
             server = %key.server,
             session = %held.session.session().id(),
             call = id.map(tracing::field::display),
@@ -86,11 +85,14 @@ impl Operation {
             status: if let Error::Server(error) = error { error.code() } else { None },
         });
         if let Some(error) = error {
-            self.span.record("may_have_run", match error.may_have_run() {
-                MayHaveRun::No => "no",
-                MayHaveRun::Unknown => "unknown",
-                MayHaveRun::Yes => "yes",
-            });
+            self.span.record(
+                "may_have_run",
+                match error.may_have_run() {
+                    MayHaveRun::No => "no",
+                    MayHaveRun::Unknown => "unknown",
+                    MayHaveRun::Yes => "yes",
+                },
+            );
         }
         self.ended = Some((self.began.elapsed(), failure));
     }
