@@ -238,9 +238,9 @@ impl Drop for CheckedOut {
     fn drop(&mut self) {
         let (key, id) = (&self.key, self.session.id());
         if self.is_use {
-            self.registry.check_in(key, id)
+            self.registry.check_in(key, id);
         } else {
-            self.registry.leave(key, id)
+            self.registry.leave(key, id);
         }
         telemetry::leases(&key.tenant, -1.0);
     }

@@ -90,7 +90,7 @@ impl ProcessConnector {
 
     async fn start(self, context: ConnectContext) -> Result<Connection, ConnectError> {
         let asker =
-            Asker { tenant: context.tenant.clone(), user: context.user.clone().into(), server: context.server.clone() };
+            Asker { tenant: context.tenant.clone(), user: context.user.clone(), server: context.server.clone() };
         let resolved = self.secrets.resolve(&self.command.env, &asker).await?;
         let (connector, variables) = (self.clone(), resolved.variables);
         // Looking for a program may read from a slow disk: not on the embedder's workers.

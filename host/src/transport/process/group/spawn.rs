@@ -107,7 +107,7 @@ impl ProcessConnector {
             return Err(ConnectError::isolation(Isolation::Guarded, NOT_GUARDED));
         }
         let asker =
-            Asker { tenant: context.tenant.clone(), user: context.user.clone().into(), server: context.server.clone() };
+            Asker { tenant: context.tenant.clone(), user: context.user.clone(), server: context.server.clone() };
         let resolved = self.secrets.resolve(&self.command.env, &asker).await?;
         let (variables, patterns) = (resolved.variables, resolved.patterns);
         let stderr_lines = self.stderr_lines;
