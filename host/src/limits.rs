@@ -95,6 +95,12 @@ pub struct Limits {
     /// Parameters of a notification that subscribers get, in bytes. Default 64 KiB, because a subscriber that is behind keeps as
     /// many of them as [`event_backlog`](Self::event_backlog) says. A larger one is dropped and logged.
     pub notification: usize,
+    /// Lists of tools that a tenant keeps, each of a user and a server. Default 4,096: those of 200 users of 20 servers. Of one more
+    /// the one that nobody has asked for longest is forgotten, and had again from its server when it is asked for.
+    pub tool_lists: usize,
+    /// All of those in bytes, as the servers sent them. Default 64 MiB; a list has some ten KiB. One list that is larger is
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    pub tool_list_bytes: usize,
     /// Events that a subscriber may be behind. Default 1,024; it is told how many it missed.
     pub event_backlog: usize,
 }
@@ -131,6 +137,8 @@ impl Default for Limits {
             progress_backlog: 64,
             stderr_lines: 50,
             notification: 64 * 1024,
+            tool_lists: 4_096,
+            tool_list_bytes: 64 * MIB,
             event_backlog: 1_024,
         }
     }

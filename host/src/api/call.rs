@@ -79,7 +79,11 @@ impl CallBuilder {
 
     /// Makes the call. What is wrong with it is its outcome.
     pub fn start(self) -> Call {
-        match self.request {
+        let request = self.request.and_then(|request| {
+            self.lease.admit(&request.method, request.params.as_deref())?;
+            Ok(request)
+        });
+        match request {
             Ok(request) => {
                 let again = self.idempotent.then(|| Again { request: request.clone(), began: Instant::now() });
                 let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);

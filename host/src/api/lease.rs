@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CallBuilder, SessionKey, Watch, tenant};
+use super::{CallBuilder, SessionKey, TenantEdge, Watch, tenant};
 use crate::{Error, names::UserName, registry::CheckedOut, session::SessionInfo};
 
 /// A counted right to use one session.
@@ -25,23 +25,35 @@ pub struct Lease {
 /// What a lease and its calls hold: the session, and with the tenant the runtime.
 pub(super) struct Held {
     pub(super) session: CheckedOut,
-    pub(super) user: UserName,
-    _tenant: Arc<tenant::Inner>,
+    /// For whom. None: for nobody, as when the library asks for itself.
+    pub(super) user: Option<UserName>,
+    tenant: Arc<tenant::Inner>,
+}
+
+impl Held {
+    /// Whether this may be said to the server.
+    pub(super) fn admit(&self, method: &str, params: Option<&[u8]>) -> Result<(), Error> {
+        self.edge().admit(&self.session.key().server, method, params)
+    }
+
+    pub(super) fn edge(&self) -> &dyn TenantEdge {
+        self.tenant.edge()
+    }
 }
 
 impl Lease {
-    pub(super) fn new(session: CheckedOut, info: Arc<SessionInfo>, user: UserName, tenant: Arc<tenant::Inner>) -> Self {
-        Self { held: Arc::new(Held { session, user, _tenant: tenant }), info }
+    pub(super) fn new(
+        session: CheckedOut,
+        info: Arc<SessionInfo>,
+        user: Option<UserName>,
+        tenant: Arc<tenant::Inner>,
+    ) -> Self {
+        Self { held: Arc::new(Held { session, user, tenant }), info }
     }
 
     /// Which session, and whose.
     pub fn session(&self) -> SessionKey {
         SessionKey::new(self.held.session.session().id(), self.held.session.key())
-    }
-
-    /// For whom it was leased.
-    pub fn user(&self) -> &UserName {
-        &self.held.user
     }
 
     /// What is known of the session's connection, or of the last one where that was lost.
@@ -92,7 +104,12 @@ impl Lease {
         Watch::new(self.session(), self.held.session.session().watched())
     }
 
-    /// Prepares a call of any method of the protocol.
+    /// The edge state of its tenant.
+    pub(crate) fn edge(&self) -> &dyn TenantEdge {
+        self.held.edge()
+    }
+
+    /// Prepares a call of any method of the protocol. Rules for tools bind it as they bind any other.
     pub fn call(&self, method: impl Into<String>) -> CallBuilder {
         CallBuilder::new(self.held.clone(), method.into())
     }
@@ -102,13 +119,15 @@ impl Lease {
     /// # Errors
     ///
     /// Returns why the session ended, if it has; [`Error::Busy`] where too much waits already; [`Error::InvalidInput`] for what
-    /// cannot be said in JSON.
+    /// cannot be said in JSON; [`Error::Denied`] for a tool that is denied.
     pub fn notify(&self, method: impl Into<String>, params: Option<&impl Serialize>) -> Result<(), Error> {
         let params = params
             .map(serde_json::to_vec)
             .transpose()
             .map_err(|error| Error::InvalidInput { what: "the parameters", reason: error.to_string() })?;
-        self.held.session.session().notify(method.into(), params.map(Into::into))
+        let method = method.into();
+        self.held.admit(&method, params.as_deref())?;
+        self.held.session.session().notify(method, params.map(Into::into))
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
+use super::{Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder, WeakTenant};
 #[cfg(not(unix))]
 use crate::transport::Census;
 #[cfg(unix)]
@@ -30,6 +30,7 @@ use crate::{
     guest::{Component, ComponentSource, GuestEngine},
     limits::LONGEST,
     names::{ServerName, SessionId, TenantName},
+    policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Places, Session, SessionInfo},
 };
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     /// Places of the sessions of all tenants.
     pub(super) places: Arc<Semaphore>,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
+    pub(super) edge: Arc<dyn Edge>,
+    pub(super) secrets: Arc<dyn SecretStore>,
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) events: broadcast::Sender<Event>,
@@ -83,6 +86,8 @@ struct Tenants {
 pub struct RuntimeBuilder {
     limits: Limits,
     handler: Arc<dyn ServerRequestHandler>,
+    edge: Arc<dyn Edge>,
+    secrets: Arc<dyn SecretStore>,
     client_info: serde_json::Value,
     #[cfg(target_os = "linux")]
     supervisor: Option<PathBuf>,
@@ -90,6 +95,20 @@ pub struct RuntimeBuilder {
 }
 
 impl RuntimeBuilder {
+    /// Settings, each with its default.
+    pub(crate) fn new(edge: Arc<dyn Edge>) -> Self {
+        Self {
+            limits: Limits::default(),
+            handler: Arc::new(RefuseAll),
+            edge,
+            secrets: Arc::new(NoSecrets),
+            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
+            #[cfg(target_os = "linux")]
+            supervisor: None,
+            allows_basic_isolation: false,
+        }
+    }
+
     /// The bounds of everything. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -99,6 +118,13 @@ impl RuntimeBuilder {
     /// Who answers requests of servers. Default: [`RefuseAll`].
     pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
         self.handler = Arc::new(handler);
+        self
+    }
+
+    /// Where the secrets are kept that catalogs name, by [`Command::env_secret`](crate::Command::env_secret) or as
+    /// `${secret:NAME}`. Default: nowhere, and a server that names one is [`Error::Start`].
+    pub fn secrets(mut self, store: impl SecretStore) -> Self {
+        self.secrets = Arc::new(store);
         self
     }
 
@@ -150,6 +176,8 @@ impl RuntimeBuilder {
             allows_basic_isolation: self.allows_basic_isolation,
             reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
             handler: self.handler,
+            edge: self.edge,
+            secrets: self.secrets,
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
@@ -170,18 +198,6 @@ impl fmt::Debug for RuntimeBuilder {
 }
 
 impl Runtime {
-    /// Settings, each with its default.
-    pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder {
-            limits: Limits::default(),
-            handler: Arc::new(RefuseAll),
-            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
-            #[cfg(target_os = "linux")]
-            supervisor: None,
-            allows_basic_isolation: false,
-        }
-    }
-
     /// Loads a guest component: compiles it, checks that it imports nothing, and tries it out.
     ///
     /// # Errors
@@ -399,6 +415,7 @@ pub(super) struct SessionObserver {
     pub(super) id: SessionId,
     pub(super) registry: Weak<Registry>,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) tenant: WeakTenant,
 }
 
 impl SessionObserver {
@@ -412,11 +429,18 @@ impl SessionObserver {
 
 impl Observer for SessionObserver {
     fn opened(&self, info: &Arc<SessionInfo>) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.edge().opened(&tenant, &SessionKey::new(self.id, &self.key));
+        }
         let incarnation = info.incarnation;
         self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
     }
 
     fn notified(&self, method: String, params: Bytes) {
+        // Before subscribers, so that one who asks the edge finds that it knows already.
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.edge().notified(&tenant, &SessionKey::new(self.id, &self.key), &method);
+        }
         self.send(|session| Event::Notification { session, method, params });
     }
 

@@ -16,7 +16,21 @@ use super::{
 };
 use crate::{Call, CallBuilder, CallId, Error, Lease, MayHaveRun, ServerName};
 
-/// A call of a tool that is being prepared. Made by [`Lease::call_tool`].
+/// The method.
+pub(super) const CALL_TOOL: &str = "tools/call";
+
+/// The arguments of a tool, if they are a JSON object.
+pub(super) fn arguments(arguments: &impl Serialize) -> Result<Box<RawValue>, Error> {
+    let invalid = |reason: String| Error::InvalidInput { what: "the arguments of the tool", reason };
+    let arguments = serde_json::value::to_raw_value(arguments).map_err(|error| invalid(error.to_string()))?;
+    if !arguments.get().starts_with('{') {
+        return Err(invalid("they are not a JSON object".to_owned()));
+    }
+    Ok(arguments)
+}
+
+/// A call of a tool that is being prepared. Made by [`Lease::call_tool`] and [`Tenant::call_tool`](crate::Tenant::call_tool). It
+/// holds its session as a lease does.
 #[must_use = "a call is made by `start`"]
 pub struct ToolCallBuilder {
     call: CallBuilder,
@@ -24,14 +38,9 @@ pub struct ToolCallBuilder {
 }
 
 impl ToolCallBuilder {
-    pub(super) fn new(lease: &Lease, name: &str, arguments: &impl Serialize) -> Result<Self, Error> {
-        let invalid = |reason: String| Error::InvalidInput { what: "the arguments of the tool", reason };
-        let arguments = serde_json::value::to_raw_value(arguments).map_err(|error| invalid(error.to_string()))?;
-        if !arguments.get().starts_with('{') {
-            return Err(invalid("they are not a JSON object".to_owned()));
-        }
-        let call = lease.call("tools/call").params(&Params { name, arguments: &arguments });
-        Ok(Self { call, server: lease.session().server })
+    pub(super) fn new(lease: &Lease, name: &str, arguments: &RawValue) -> Self {
+        let call = lease.call(CALL_TOOL).params(&Params { name, arguments });
+        Self { call, server: lease.session().server }
     }
 
     /// See [`CallBuilder::deadline`].

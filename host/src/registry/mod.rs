@@ -26,7 +26,7 @@ use table::{Minted, Refused, Room, Table};
 
 use crate::{
     Error, Limits, MayHaveRun,
-    names::{ServerName, SessionId, TenantName, UserName},
+    names::{ServerName, SessionId, SpecDigest, TenantName, UserName},
     session::Session,
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) generation: u64,
     pub(crate) holder: Holder,
     pub(crate) server: ServerName,
+    /// What its connections are made from: after an edit of that, another session.
+    pub(crate) digest: SpecDigest,
 }
 
 /// Who may lease a session.
@@ -106,12 +108,24 @@ impl Registry {
             tracing::debug!(session = %evicted.id(), "closing an idle session for another of its tenant");
             evicted.close(Instant::now() + self.grace());
         }
-        Ok(CheckedOut { key, session, registry: self.clone() })
+        Ok(CheckedOut { key, session, registry: self.clone(), is_use: true })
+    }
+
+    /// Mints a lease for a session that can be leased, and for no other of its key. That is no use of it: when the lease is given
+    /// back, the session has been idle for as long as without it.
+    pub(crate) fn rejoin(self: &Arc<Self>, key: Key, id: SessionId) -> Option<CheckedOut> {
+        let session = self.table().rejoin(&key, id)?;
+        Some(CheckedOut { key, session, registry: self.clone(), is_use: false })
+    }
+
+    /// Whether leases are minted at all, or why not.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        if self.table().is_draining() { Err(closing()) } else { Ok(()) }
     }
 
     fn refusal(&self, refused: Refused, tenant: &TenantName) -> Error {
         match refused {
-            Refused::Draining => Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No },
+            Refused::Draining => closing(),
             Refused::TenantFull => Error::AtCapacity {
                 scope: format!("tenant `{tenant}`"),
                 limit: self.limits.sessions_per_tenant,
@@ -140,6 +154,14 @@ impl Registry {
         }
         // All may be idle for equally long, so nothing is due before what the reaper waits for already.
         if is_idle && self.reaper_sleeps.swap(false, Relaxed) {
+            self.idled.notify_one();
+        }
+    }
+
+    fn leave(&self, key: &Key, id: SessionId) {
+        // It may be due for longer than the reaper waits for the next one.
+        if self.table().leave(key, id) {
+            self.reaper_sleeps.store(false, Relaxed);
             self.idled.notify_one();
         }
     }
@@ -177,6 +199,10 @@ impl Registry {
     }
 }
 
+fn closing() -> Error {
+    Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No }
+}
+
 /// Chooses the sessions of one generation of a tenant, or all.
 fn of_generation(tenant: Option<u64>) -> impl Fn(&Key) -> bool {
     move |key| tenant.is_none_or(|generation| key.generation == generation)
@@ -187,6 +213,8 @@ pub(crate) struct CheckedOut {
     key: Key,
     session: Arc<Session>,
     registry: Arc<Registry>,
+    /// Whether the session counts as used when it is given back.
+    is_use: bool,
 }
 
 impl CheckedOut {
@@ -201,6 +229,7 @@ impl CheckedOut {
 
 impl Drop for CheckedOut {
     fn drop(&mut self) {
-        self.registry.check_in(&self.key, self.session.id());
+        let (key, id) = (&self.key, self.session.id());
+        if self.is_use { self.registry.check_in(key, id) } else { self.registry.leave(key, id) }
     }
 }

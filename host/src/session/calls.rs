@@ -19,7 +19,7 @@ use crate::{Limits, MayHaveRun, names::UserName};
 #[derive(Clone)]
 pub(crate) struct CallRequest {
     /// For whom.
-    pub(crate) user: UserName,
+    pub(crate) user: Option<UserName>,
     pub(crate) method: String,
     pub(crate) params: Option<Bytes>,
     pub(crate) progress: bool,
@@ -32,7 +32,7 @@ pub(crate) struct CallRequest {
 const COMPLETION: Duration = Duration::from_secs(10);
 
 struct OpenCall {
-    user: UserName,
+    user: Option<UserName>,
     params: Option<Bytes>,
     reply: ReplySender,
     settled: bool,
@@ -76,7 +76,7 @@ impl Calls {
     }
 
     pub(super) fn user(&self, id: u64) -> Option<&UserName> {
-        Some(&self.open.get(&id)?.user)
+        self.open.get(&id)?.user.as_ref()
     }
 
     pub(super) fn params(&self, id: u64) -> Option<&Bytes> {

@@ -27,6 +27,7 @@ use crate::{
     Error, Limits, MayHaveRun,
     guest::{Component, Strikes, boundary::Answer},
     names::{ServerName, SessionId, TenantName, UserName},
+    policy::Mask,
     transport::Connector,
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct SessionSpec {
     pub(crate) user: Option<UserName>,
     pub(crate) server: ServerName,
     pub(crate) connector: Arc<dyn Connector>,
+    /// What is hidden in everything that people see of it.
+    pub(crate) mask: Arc<Mask>,
     /// Where each client takes a place before its first connection.
     pub(crate) places: super::Places,
     pub(crate) component: Component,

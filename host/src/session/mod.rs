@@ -43,7 +43,8 @@ use crate::Isolation;
 
 pub(crate) use breaker::BreakerState;
 pub(crate) use calls::CallRequest;
-pub(crate) use client::{Cancel, OpenCall, SessionSpec, State};
+use client::State;
+pub(crate) use client::{Cancel, OpenCall, SessionSpec};
 pub(crate) use clients::{Observer, Session};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;

@@ -406,6 +406,8 @@ pub(super) fn nanoseconds(began: Instant) -> u64 {
 }
 
 pub(super) fn guest_fault(spec: &SessionSpec, fault: &GuestFault) -> Error {
-    tracing::warn!(guest = %spec.component, %fault, "the guest failed");
-    Error::GuestFault { guest: spec.component.to_string(), detail: fault.to_string(), may_have_run: MayHaveRun::No }
+    // What the server said may stand in what the guest says of it.
+    let detail = spec.mask.text(&fault.to_string()).into_owned();
+    tracing::warn!(guest = %spec.component, fault = detail, "the guest failed");
+    Error::GuestFault { guest: spec.component.to_string(), detail, may_have_run: MayHaveRun::No }
 }
