@@ -171,12 +171,12 @@ async fn what_a_server_tells_of_its_secrets_reaches_nobody_but_as_data() {
         assert!(exit.stderr.iter().any(|told| told == line), "{line:?} is not in {exit:?}");
     }
     seen.add_error(&exited);
-    seen.add_error(&lease.check().unwrap_err());
+    seen.0.push(runtime.status().sessions.remove(0).error.unwrap());
     look_at(&runtime, &mut seen);
     while let Some(event) = in_time(events.next()).await {
         let event = event.unwrap();
         seen.add(&event);
-        if let Event::SessionClosing { .. } = event {
+        if let Event::SessionDisconnected { .. } = event {
             break;
         }
     }
@@ -204,7 +204,7 @@ async fn a_server_that_refuses_the_session_with_its_secrets_shows_none() {
     let event = in_time(events.next()).await.unwrap().unwrap();
 
     assert!(refused.to_string().contains("A_TOKEN=Bearer ***."), "{refused}");
-    let Event::SessionClosing { reason, .. } = &event else { panic!("{event:?}") };
+    let Event::SessionDisconnected { reason, .. } = &event else { panic!("{event:?}") };
     assert!(reason.contains("B_KEY=***"), "{reason}");
     seen.add_error(&refused);
     seen.add(&event);
