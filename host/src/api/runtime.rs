@@ -381,7 +381,8 @@ impl Shared {
 
 async fn end(key: Key, session: Arc<Session>, kill_at: Instant) -> ClosedSession {
     let in_time = timeout_at(kill_at, session.watched().closed()).await.is_ok();
-    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().closed()).await.is_ok();
+    let closed = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().closed()).await.is_ok();
+    let gone = closed && !session.has_left_something();
     ClosedSession { session: SessionKey::new(session.id(), &key), in_time, gone }
 }
 
@@ -409,7 +410,8 @@ pub struct ClosedSession {
     pub session: SessionKey,
     /// Whether it ended before the deadline, without force.
     pub in_time: bool,
-    /// Whether nothing is left of it. False would be a fault of the system: a process that `SIGKILL` does not end.
+    /// Whether nothing is left of it. False is a fault of the system, such as a process that `SIGKILL` does not end, or of an
+    /// embedder's own transport: then what is left is waited for no longer.
     pub gone: bool,
 }
 

@@ -67,8 +67,8 @@ pub(super) trait ClientObserver: Send + Sync + 'static {
     fn notified(&self, method: String, params: Bytes);
     /// It takes no calls any more, and why. Called once, before its processes have ended.
     fn closing(&self, error: &Error);
-    /// Nothing of it is left. Called once.
-    fn closed(&self);
+    /// It is waited for no longer. `is_gone`: nothing of it is left, as far as anybody knows. Called once.
+    fn closed(&self, is_gone: bool);
 }
 
 /// How far a client is.

@@ -64,6 +64,8 @@ struct Clients {
     ready_since: Option<Instant>,
     /// Why it has ended, if it has.
     lost: Option<Error>,
+    /// Whether one of them was given up before it had ended.
+    left_behind: bool,
     /// All of which something is left.
     remaining: Vec<(u64, Arc<Client>)>,
     breaker: Breaker,
@@ -97,6 +99,7 @@ impl Session {
                 number: 0,
                 ready_since: None,
                 lost: None,
+                left_behind: false,
                 remaining: Vec::new(),
                 breaker: Breaker::default(),
                 info: None,
@@ -123,6 +126,11 @@ impl Session {
 
     pub(crate) fn watched(&self) -> Watched {
         Watched::new(self.spec.id, self.life.subscribe())
+    }
+
+    /// Whether one of its clients had not ended when it was waited for no longer.
+    pub(crate) fn has_left_something(&self) -> bool {
+        self.clients().left_behind
     }
 
     /// What is known of the last client that was ready.
@@ -314,9 +322,10 @@ impl ClientObserver for OfClient {
         session.observer.disconnected(error);
     }
 
-    fn closed(&self) {
+    fn closed(&self, is_gone: bool) {
         let Some(session) = self.session.upgrade() else { return };
         let mut clients = session.clients();
+        clients.left_behind |= !is_gone;
         clients.remaining.retain(|(number, _)| *number != self.number);
         let ended = clients.closing.clone().filter(|_| clients.remaining.is_empty());
         drop(clients);

@@ -51,6 +51,10 @@ impl Owner {
             if self.close.borrow().is_some() {
                 return Err(self.closing());
             }
+            // Calls first, because one without time is due when it comes.
+            while let Ok(incoming) = self.calls_in.try_recv() {
+                self.take_incoming(incoming);
+            }
             self.take_due()?;
             self.gather_orders();
             self.gather_calls();
@@ -131,9 +135,6 @@ impl Owner {
     }
 
     fn gather_calls(&mut self) {
-        while let Ok(incoming) = self.calls_in.try_recv() {
-            self.take_incoming(incoming);
-        }
         while self.has_room() && self.accepts_calls() {
             let Some(waiting) = self.waiting.pop_front() else { break };
             if let Event::Call(call) = &waiting.event {

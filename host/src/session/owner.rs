@@ -151,7 +151,7 @@ pub(super) fn run(
             Err(error) => {
                 birth.observer.closing(&error);
                 state.send_replace(State::Closed(error));
-                birth.observer.closed();
+                birth.observer.closed(true);
             }
         }
         drop(last_word);
@@ -172,7 +172,8 @@ impl Drop for LastWord {
             let error = Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No };
             self.observer.closing(&error);
             self.state.send_replace(State::Closed(error));
-            self.observer.closed();
+            // Its end has begun, because everything of it was dropped; nobody has waited for it.
+            self.observer.closed(false);
         }
     }
 }
@@ -342,10 +343,10 @@ impl Owner {
                 self.ending.push(Link::new(connection, self.spec.limits.frame).close());
             }
         }
-        self.await_ends(by_itself).await;
+        let is_gone = self.await_ends(by_itself).await;
         self.place = None;
         self.state.send_replace(State::Closed(error));
-        self.birth.observer.closed();
+        self.birth.observer.closed(is_gone);
     }
 
     /// Has the guest say goodbye, which must not hold up the end.
@@ -360,8 +361,8 @@ impl Owner {
         let _ = timeout(LAST_FRAMES, link.write_all()).await;
     }
 
-    /// Waits until all peers have ended, and ends them by force when it is time.
-    async fn await_ends(&mut self, by_itself: Instant) {
+    /// Waits until all peers have ended, and ends them by force when it is time. False: some have not ended all the same.
+    async fn await_ends(&mut self, by_itself: Instant) -> bool {
         let mut ending = std::mem::take(&mut self.ending);
         let mut close = self.close.clone();
         // Somebody may become less patient while we wait.
@@ -380,14 +381,16 @@ impl Owner {
             () = kill_at => false,
         };
         if in_time {
-            return;
+            return true;
         }
         ending.iter().for_each(Closing::kill);
         // SIGKILL cannot be refused; a process in an uninterruptible system call takes it when that ends.
-        if timeout(AFTER_KILL, all_ended(&mut ending)).await.is_err() {
+        let is_gone = timeout(AFTER_KILL, all_ended(&mut ending)).await.is_ok();
+        if !is_gone {
             let processes: Vec<_> = ending.iter().filter_map(Closing::process).collect();
             tracing::warn!(?processes, "processes of the server do not end");
         }
+        is_gone
     }
 }
 

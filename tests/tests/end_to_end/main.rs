@@ -9,6 +9,7 @@ mod differential;
 mod dropped_calls;
 mod endings;
 mod faulty_guests;
+mod guarantees;
 mod guest_states;
 mod hostile_servers;
 mod invented_protocol;

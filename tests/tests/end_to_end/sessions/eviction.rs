@@ -83,11 +83,11 @@ async fn no_tenant_loses_a_session_for_another() {
 }
 
 /// How long the servers of [`Slow`] take to end.
-const ENDING: Duration = Duration::from_secs(3);
+pub(super) const ENDING: Duration = Duration::from_secs(3);
 
 /// Makes connections to servers that are slow to end, and counts them.
 #[derive(Clone, Default)]
-struct Slow {
+pub(super) struct Slow {
     alive: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    future::Future,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -16,7 +15,7 @@ use innkeeper_tests::in_process::{self, limits_for_paused_clock};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{Scripted, open, scripted, tenant_of};
+use super::{Scripted, at_once, open, scripted, tenant_of};
 
 /// What a server is at each of its connections, by number from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +91,6 @@ fn first(count: usize, mood: Mood) -> impl Fn(usize) -> Mood + Send + Sync + 'st
 
 async fn call(lease: &Lease, method: &str) -> Result<String, Error> {
     lease.call(method).start().await.map(|result| String::from_utf8_lossy(&result).into_owned())
-}
-
-/// Whether something needs no time at all.
-async fn at_once<T>(work: impl Future<Output = T>) -> T {
-    let began = Instant::now();
-    let done = work.await;
-    assert_eq!(began.elapsed(), Duration::ZERO);
-    done
 }
 
 #[tokio::test(start_paused = true)]

@@ -152,3 +152,29 @@ async fn a_server_that_announces_without_end_is_asked_once_a_second_and_its_sess
     assert!(github.lists() <= 902, "{}", github.lists());
     assert!(is_stale(&acme.tools("alice").await.unwrap()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_runtime_ends_the_asking_and_who_waits_for_an_answer_hears_of_it() {
+    let github = Toolbox::with(&["search"]);
+    let (runtime, acme) = tenant([("github", github.server())]).await;
+    acme.tools("alice").await.unwrap();
+    github.list_only(0);
+    announced(&acme, "github", 1).await;
+    let first = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.tools("bob").await.unwrap() }
+    });
+    // Both are asked: for what has changed, and for what nobody had yet.
+    while github.lists() < 3 {
+        sleep(SECOND).await;
+    }
+
+    let report = runtime.drain(SECOND).await;
+    let waited = first.await.unwrap();
+    sleep(600 * SECOND).await;
+
+    assert_eq!((report.closed.len(), runtime.status().leases), (2, 0));
+    let unavailable: Vec<_> = waited.unavailable().map(|(_, error)| error.code()).collect();
+    assert_eq!((names(&waited), unavailable), (vec![], vec!["closing"]));
+    assert_eq!((github.lists(), github.connections()), (3, 2));
+}
