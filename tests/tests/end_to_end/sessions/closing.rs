@@ -139,7 +139,7 @@ impl Busy {
     }
 
     /// It is closed: whoever waited has heard of it, and nothing begins anew.
-    async fn is_over(self, house: &House) {
+    async fn assert_over(self, house: &House) {
         let doing = self.doing;
         if let Some(waits) = self.waits {
             let error = at_once(waits).await.unwrap().unwrap_err();
@@ -163,7 +163,7 @@ async fn a_session_is_closed_by_the_deadline_whatever_it_is_doing() {
 
         assert!(began.elapsed() <= DEADLINE + TICK, "{doing:?}: {:?}", began.elapsed());
         assert_eq!((report.closed.len(), report.closed[0].gone), (1, true), "{doing:?}");
-        busy.is_over(&house).await;
+        busy.assert_over(&house).await;
     }
 }
 
@@ -175,13 +175,13 @@ async fn a_close_that_its_caller_gives_up_at_once_takes_no_longer() {
         let busy = Busy::begin(&house, "one", doing).await;
         {
             let mut close = pin!(busy.tenant.close(DEADLINE));
-            poll_fn(|context| Poll::Ready(drop(close.as_mut().poll(context)))).await;
+            assert!(poll_fn(|context| Poll::Ready(close.as_mut().poll(context).is_pending())).await, "{doing:?}");
         }
         sleep(DEADLINE + TICK).await;
 
         let status = house.runtime.status();
         assert!(status.sessions.is_empty(), "{doing:?}: {status:?}");
-        busy.is_over(&house).await;
+        busy.assert_over(&house).await;
     }
 }
 
@@ -200,7 +200,7 @@ async fn many_sessions_are_drained_by_the_deadline_of_one() {
     assert_eq!(report.closed.len(), all.len());
     assert!(report.closed.iter().all(|session| session.gone), "{report:?}");
     for busy in all {
-        busy.is_over(&house).await;
+        busy.assert_over(&house).await;
     }
 }
 
@@ -220,12 +220,12 @@ async fn a_server_that_dies_while_its_session_is_closed_is_not_connected_to_agai
     assert_eq!((connections.load(SeqCst), runtime.status().sessions.len()), (1, 0));
 }
 
-/// How the end of a peer goes wrong.
+/// Where the end of a peer panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    ClosePanics,
-    KillPanics,
-    WaitingPanics,
+    AtClose,
+    AtKill,
+    Waiting,
 }
 
 /// A peer whose end goes wrong when it begins.
@@ -239,25 +239,25 @@ impl Peer for Failing {
         let (ending, begun) = (self.ending, self.begun.clone());
         Some(Box::pin(async move {
             begun.notified().await;
-            assert!(ending != Ending::WaitingPanics, "waiting for the end failed");
+            assert!(ending != Ending::Waiting, "waiting for the end failed");
             pending().await
         }))
     }
 
     fn close(&self) {
         self.begun.notify_one();
-        assert!(self.ending != Ending::ClosePanics, "closing failed");
+        assert!(self.ending != Ending::AtClose, "closing failed");
     }
 
     fn kill(&self) {
-        assert!(self.ending != Ending::KillPanics, "killing failed");
+        assert!(self.ending != Ending::AtKill, "killing failed");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_end_that_fails_leaves_no_session_and_fails_nobody_who_waits_for_it() {
     let house = House::with(limits_for_paused_clock()).await;
-    for ending in [Ending::ClosePanics, Ending::KillPanics, Ending::WaitingPanics] {
+    for ending in [Ending::AtClose, Ending::AtKill, Ending::Waiting] {
         let connector = connector_fn("one whose end fails", move |_| async move {
             let (ours, pipes) = Pipes::pair();
             tokio::spawn(Scripted { pipes }.obey());
@@ -280,6 +280,9 @@ async fn an_end_that_fails_leaves_no_session_and_fails_nobody_who_waits_for_it()
     }
 }
 
+/// Tasks in which something happened; none for what did in no task.
+type Tasks = Arc<Mutex<Vec<Option<task::Id>>>>;
+
 /// Says at its end in which task that is.
 struct Reader<R>(R, mpsc::UnboundedSender<Option<task::Id>>);
 
@@ -300,8 +303,8 @@ impl<R> Drop for Reader<R> {
 }
 
 /// A server that obeys, the tasks that its connections were made in, and those that they ended in.
-fn followed() -> (Arc<dyn Connector>, Arc<Mutex<Vec<Option<task::Id>>>>, mpsc::UnboundedReceiver<Option<task::Id>>) {
-    struct Followed(Arc<Mutex<Vec<Option<task::Id>>>>, mpsc::UnboundedSender<Option<task::Id>>);
+fn followed() -> (Arc<dyn Connector>, Tasks, mpsc::UnboundedReceiver<Option<task::Id>>) {
+    struct Followed(Tasks, mpsc::UnboundedSender<Option<task::Id>>);
 
     impl Connector for Followed {
         fn describe(&self) -> String {
@@ -321,7 +324,7 @@ fn followed() -> (Arc<dyn Connector>, Arc<Mutex<Vec<Option<task::Id>>>>, mpsc::U
     }
 
     let (sender, ended) = mpsc::unbounded_channel();
-    let made = Arc::<Mutex<Vec<_>>>::default();
+    let made = Tasks::default();
     (Arc::new(Followed(made.clone(), sender)), made, ended)
 }
 

@@ -227,7 +227,7 @@ async fn no_call_fails_for_a_reaper_that_never_rests() {
             while !done.load(SeqCst) {
                 // It takes all that is idle right now, and waits for the end of none.
                 let mut reap = pin!(runtime.reap(Duration::ZERO));
-                poll_fn(|context| Poll::Ready(drop(reap.as_mut().poll(context)))).await;
+                let _ = poll_fn(|context| Poll::Ready(reap.as_mut().poll(context))).await;
                 tokio::task::yield_now().await;
             }
         }
