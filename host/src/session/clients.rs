@@ -236,7 +236,14 @@ impl Session {
         drop(clients);
         if is_first {
             self.observer.closing(&error);
-            self.life.send_replace(Life::Closing(error.clone()));
+            // Its last client may have ended since, and then it is closed already.
+            self.life.send_if_modified(|life| {
+                let is_open = matches!(life, Life::Open);
+                if is_open {
+                    *life = Life::Closing(error.clone());
+                }
+                is_open
+            });
             if is_gone {
                 self.gone(error);
             }
