@@ -75,6 +75,8 @@ struct Clients {
     last_error: Option<Error>,
     /// Set once the session is to be closed.
     closing: Option<Error>,
+    /// Whether everybody was told so. Nobody is told of its end before.
+    is_announced: bool,
 }
 
 /// A session, right now.
@@ -105,6 +107,7 @@ impl Session {
                 info: None,
                 last_error: None,
                 closing: None,
+                is_announced: false,
             }),
             connections: Arc::default(),
             next_call: AtomicU64::new(1),
@@ -232,28 +235,27 @@ impl Session {
         let is_first = clients.closing.is_none();
         let error = clients.closing.get_or_insert_with(|| self.spec.closing()).clone();
         clients.remaining.iter().for_each(|(_, client)| client.close(kill_at));
-        let is_gone = clients.remaining.is_empty();
         drop(clients);
         if is_first {
             self.observer.closing(&error);
-            // Its last client may have ended since, and then it is closed already.
-            self.life.send_if_modified(|life| {
-                let is_open = matches!(life, Life::Open);
-                if is_open {
-                    *life = Life::Closing(error.clone());
-                }
-                is_open
-            });
-            if is_gone {
-                self.gone(error);
-            }
+            self.life.send_replace(Life::Closing(error));
+            // Its last client may have ended meanwhile.
+            let mut clients = self.clients();
+            clients.is_announced = true;
+            self.end(clients);
         }
     }
 
-    fn gone(&self, error: Error) {
-        // In this order, so that whoever waits for the end finds nothing of the session in the registry.
-        self.observer.closed();
-        self.life.send_replace(Life::Closed(error));
+    /// Ends the session if it is to be closed and nothing of its clients is left. That is so once.
+    fn end(&self, clients: MutexGuard<'_, Clients>) {
+        let is_over = clients.is_announced && clients.remaining.is_empty();
+        let error = clients.closing.clone().filter(|_| is_over);
+        drop(clients);
+        if let Some(error) = error {
+            // In this order, so that whoever waits for the end finds nothing of the session in the registry.
+            self.observer.closed();
+            self.life.send_replace(Life::Closed(error));
+        }
     }
 
     /// The session, right now.
@@ -334,10 +336,9 @@ impl ClientObserver for OfClient {
         let mut clients = session.clients();
         clients.left_behind |= !is_gone;
         clients.remaining.retain(|(number, _)| *number != self.number);
-        let ended = clients.closing.clone().filter(|_| clients.remaining.is_empty());
-        drop(clients);
-        if let Some(error) = ended {
-            session.gone(error);
-        }
+        session.end(clients);
     }
 }
+
+#[cfg(test)]
+mod tests;
