@@ -243,6 +243,19 @@ pub enum Error {
         /// Whether the call may have had an effect.
         may_have_run: MayHaveRun,
     },
+    /// The server wants to know who is asking, or does not let them: the final status of the HTTP exchange was 401 or 403. Give
+    /// its entry other credentials; those that come from a store, or a file, count from the next request on.
+    #[error("server `{server}` requires authorization (status {status}){}", challenge_of(.challenge))]
+    AuthorizationRequired {
+        /// The server.
+        server: ServerName,
+        /// The status: 401 or 403.
+        status: u16,
+        /// How it wants its client to authenticate, as its `WWW-Authenticate` says it (RFC 9110, section 11.6.1), without secrets.
+        challenge: Option<String>,
+        /// Whether the call may have had an effect. A request that got the status 401 was not applied (section 15.5.2).
+        may_have_run: MayHaveRun,
+    },
     /// The server answered with an error.
     #[error("{0}")]
     Server(ServerError),
@@ -323,6 +336,7 @@ impl Error {
             Self::Start { .. } => "start_failed",
             Self::Isolation { .. } => "isolation",
             Self::ServerExited { .. } => "server_exited",
+            Self::AuthorizationRequired { .. } => "authorization_required",
             Self::Server(_) => "server_error",
             Self::Protocol { .. } => "protocol_violation",
             Self::Unsupported { .. } => "unsupported",
@@ -354,6 +368,7 @@ impl Error {
             | Self::Timeout { may_have_run, .. }
             | Self::Cancelled { may_have_run }
             | Self::ServerExited { may_have_run, .. }
+            | Self::AuthorizationRequired { may_have_run, .. }
             | Self::Protocol { may_have_run, .. }
             | Self::GuestFault { may_have_run, .. }
             | Self::Closing { may_have_run, .. } => *may_have_run,
@@ -371,6 +386,7 @@ impl Error {
             | Self::Timeout { may_have_run, .. }
             | Self::Cancelled { may_have_run }
             | Self::ServerExited { may_have_run, .. }
+            | Self::AuthorizationRequired { may_have_run, .. }
             | Self::Protocol { may_have_run, .. }
             | Self::GuestFault { may_have_run, .. }
             | Self::Closing { may_have_run, .. } => *may_have_run = value,
@@ -398,6 +414,10 @@ fn last_lines(exit: &ServerExit) -> String {
     // Three lines are enough to name the cause; all that are kept are in `exit.stderr`.
     let skip = exit.stderr.len().saturating_sub(3);
     exit.stderr.iter().skip(skip).map(|line| format!("\n  | {line}")).collect()
+}
+
+fn challenge_of(challenge: &Option<String>) -> String {
+    challenge.as_ref().map(|challenge| format!(": {challenge}")).unwrap_or_default()
 }
 
 fn duration(duration: Duration) -> String {

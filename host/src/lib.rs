@@ -72,7 +72,7 @@ pub use limits::Limits;
 pub use names::{SecretName, ServerName, SessionId, SpecDigest, TenantName, UserName};
 pub use policy::{Policy, Secret, SecretError, SecretRequest, SecretStore, ToolRules};
 pub use session::{CallId, SessionInfo};
-pub use transport::Command;
+pub use transport::{Command, Endpoint};
 
 impl Runtime {
     /// Settings, each with its default.

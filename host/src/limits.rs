@@ -54,12 +54,21 @@ pub struct Limits {
     /// How long a request of the server may wait for its answer, which may be that of a person. Default 10 minutes.
     /// Meanwhile the deadlines of the calls that it may belong to stand still.
     pub server_request: Duration,
-    /// On close: how long a process may take to exit after its standard input was closed. Default 2 s.
+    /// On close: how long a process may take to exit after its standard input was closed. Default 2 s. A server at a URL has this
+    /// and the next together for the last request.
     pub close_input: Duration,
     /// On close: how long a process may take to exit after `SIGTERM`, before `SIGKILL`. Default 2 s.
     pub close_terminate: Duration,
-    /// One frame, in either direction, in bytes. Default 16 MiB. A larger one from the server ends its session, because
-    /// what it belongs to cannot be known without reading it.
+    /// How long connecting to a server at a URL may take: name, connection, TLS. Default 10 s.
+    pub http_connect: Duration,
+    /// How long an HTTP exchange that belongs to no call may take, until its response is there or begins to be a stream of
+    /// events. Default 60 s. That of a call is bounded by the call, and has as long as this when the call has ended.
+    pub http_response: Duration,
+    /// How long the body of a response may bring nothing. Default 30 s. A stream of events may be silent for as long as it likes.
+    pub http_idle: Duration,
+    /// One frame, in either direction, in bytes; of HTTP one body or event, after decompression. Default 16 MiB. A larger frame
+    /// from the server ends its session, because what it belongs to cannot be known without reading it; a larger body or event
+    /// ends its exchange.
     pub frame: usize,
     /// One result that a guest puts together from several pages, in bytes. Default 16 MiB.
     pub gathered_result: usize,
@@ -122,6 +131,9 @@ impl Default for Limits {
             server_request: Duration::from_secs(10 * 60),
             close_input: Duration::from_secs(2),
             close_terminate: Duration::from_secs(2),
+            http_connect: Duration::from_secs(10),
+            http_response: Duration::from_secs(60),
+            http_idle: Duration::from_secs(30),
             frame: 16 * MIB,
             gathered_result: 16 * MIB,
             pages: 1_000,
@@ -159,6 +171,9 @@ impl Limits {
             &mut self.server_request,
             &mut self.close_input,
             &mut self.close_terminate,
+            &mut self.http_connect,
+            &mut self.http_response,
+            &mut self.http_idle,
             &mut self.guest_slice,
             &mut self.guest_cpu,
             &mut self.guest_wall,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error,
     names::{ServerName, TenantName},
-    policy::{Definition, Policy, Reached, admit},
+    policy::{Definition, Policy, Reached, Wishes, admit},
 };
 
 /// Violations that an error lists. A tenant that has more mends these first.
@@ -99,6 +99,7 @@ impl Admission {
 
 /// A tenant's own server, as it is started.
 fn admitted(policy: &Policy, name: &ServerName, server: &Server) -> Result<Server, Vec<String>> {
+    let url;
     let (reached, bytes) = match &server.reach {
         Reach::Command(command) => {
             let reached = Reached::Command {
@@ -110,7 +111,15 @@ fn admitted(policy: &Policy, name: &ServerName, server: &Server) -> Result<Serve
             (reached, command.len())
         }
         Reach::Connector(_) => (Reached::Connector, 0),
-        Reach::Url { value, .. } => (Reached::Url(value), value.len()),
+        Reach::Url(endpoint) => {
+            url = endpoint.url();
+            let wishes = Wishes {
+                proxy: endpoint.proxy.is_some(),
+                certificates: endpoint.ca_certificates.is_some() || endpoint.client_certificate.is_some(),
+                private_addresses: endpoint.private_addresses,
+            };
+            (Reached::Url { address: &url, headers: &endpoint.headers, wishes }, endpoint.len())
+        }
     };
     let bytes = bytes + name.as_str().len() + server.revision.as_ref().map_or(0, String::len);
     let inherit_home = server.inherit_home == Some(true);

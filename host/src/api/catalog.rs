@@ -10,7 +10,7 @@ use crate::{
     isolation::Confinement,
     names::ServerName,
     policy::ToolRules,
-    transport::{Command, Connector, command_line},
+    transport::{Command, Connector, Endpoint, command_line},
 };
 
 /// The servers of a tenant, by name.
@@ -86,11 +86,7 @@ pub struct Server {
 pub(super) enum Reach {
     Command(Command),
     Connector(Arc<dyn Connector>),
-    Url {
-        value: String,
-        /// As people may see it.
-        shown: String,
-    },
+    Url(Endpoint),
 }
 
 impl Server {
@@ -104,11 +100,10 @@ impl Server {
         Self::new(Reach::Connector(connector))
     }
 
-    /// A server at a URL. This version lists such servers and cannot open them: a lease is
+    /// A server at a URL, over HTTP. Without the feature `http` such servers are listed and cannot be opened: a lease is
     /// [`Error::Unsupported`](crate::Error::Unsupported).
-    pub fn url(url: impl Into<String>) -> Self {
-        let value = url.into();
-        Self::new(Reach::Url { shown: value.clone(), value })
+    pub fn url(endpoint: impl Into<Endpoint>) -> Self {
+        Self::new(Reach::Url(endpoint.into()))
     }
 
     fn new(reach: Reach) -> Self {
@@ -212,7 +207,7 @@ impl Server {
         match &self.reach {
             Reach::Command(command) => command.to_string(),
             Reach::Connector(connector) => connector.describe(),
-            Reach::Url { shown, .. } => shown.clone(),
+            Reach::Url(endpoint) => endpoint.to_string(),
         }
     }
 }
@@ -233,8 +228,23 @@ impl From<&ServerEntry> for Server {
                 let server = server.allow_privileges(*allow_privileges);
                 Self { inherit_home: *inherit_home, ..server }
             }
-            Transport::Http { url, .. } => {
-                Self::new(Reach::Url { value: url.value().to_owned(), shown: url.written().to_owned() })
+            Transport::Http { url, headers, proxy, ca_certificates, client_certificate, private_addresses, sse } => {
+                let endpoint = Endpoint::of_template(url.into(), url.written());
+                let mut endpoint = headers
+                    .iter()
+                    .fold(endpoint, |endpoint, (name, value)| endpoint.header_template(name, value.into()))
+                    .private_addresses(*private_addresses)
+                    .origin_paths(*sse);
+                if let Some(proxy) = proxy {
+                    endpoint = endpoint.proxy_template(proxy.into());
+                }
+                if let Some(file) = ca_certificates {
+                    endpoint = endpoint.ca_certificates(file.value());
+                }
+                if let Some(file) = client_certificate {
+                    endpoint = endpoint.client_certificate(file.value());
+                }
+                Self::url(endpoint)
             }
         };
         server.call_timeout = entry.timeout;

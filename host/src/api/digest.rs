@@ -8,7 +8,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Server, catalog::Reach};
-use crate::{isolation::Confinement, names::SpecDigest, policy::Part, transport::Command};
+use crate::{
+    isolation::Confinement,
+    names::SpecDigest,
+    policy::{Part, Reference, Template},
+    transport::{Command, Endpoint},
+};
 
 impl Server {
     /// What its connections are made from, as a hash.
@@ -24,10 +29,7 @@ impl Server {
                 // As long as a session has it, no other is at its place.
                 hash.number(Arc::as_ptr(connector).cast::<()>().addr() as u64);
             }
-            Reach::Url { value, .. } => {
-                hash.text("url");
-                hash.text(value);
-            }
+            Reach::Url(endpoint) => hash.endpoint(endpoint),
         }
         let Confinement { isolation, allow_privileges, limits } = confinement;
         hash.text(isolation.as_str());
@@ -84,22 +86,46 @@ impl Fields {
         self.number(command.env.len() as u64);
         for (name, value) in &command.env {
             self.text(name);
-            self.number(value.parts().len() as u64);
-            for part in value.parts() {
-                match part {
-                    // Where a text came from does not matter to whoever is given it.
-                    Part::Text(text) | Part::Variable(text) => {
-                        self.number(0);
-                        self.text(text);
-                    }
-                    Part::Secret(name) => {
-                        self.number(1);
-                        self.text(name.as_str());
-                    }
+            self.template(value);
+        }
+        self.option(command.cwd.as_ref(), path);
+    }
+
+    fn endpoint(&mut self, endpoint: &Endpoint) {
+        self.text("url");
+        self.text(&endpoint.url());
+        self.number(endpoint.headers.len() as u64);
+        for (name, value) in &endpoint.headers {
+            self.text(name);
+            self.template(value);
+        }
+        self.option(endpoint.proxy.as_ref(), Self::template);
+        for file in [&endpoint.ca_certificates, &endpoint.client_certificate] {
+            self.option(file.as_ref(), |fields, path| fields.bytes(path.as_os_str().as_encoded_bytes()));
+        }
+        self.number(u64::from(endpoint.private_addresses));
+        self.number(u64::from(endpoint.origin_paths));
+    }
+
+    fn template(&mut self, value: &Template) {
+        self.number(value.parts().len() as u64);
+        for part in value.parts() {
+            match part {
+                // Where a text came from does not matter to whoever is given it.
+                Part::Text(text) | Part::Variable(text) => {
+                    self.number(0);
+                    self.text(text);
+                }
+                Part::Reference(Reference::Secret(name)) => {
+                    self.number(1);
+                    self.text(name.as_str());
+                }
+                Part::Reference(Reference::File(path)) => {
+                    self.number(2);
+                    self.bytes(path.as_os_str().as_encoded_bytes());
                 }
             }
         }
-        self.option(command.cwd.as_ref(), path);
     }
 }
 
@@ -115,6 +141,10 @@ mod tests {
 
     fn command() -> Command {
         Command::new("server").args(["--key", "value"]).env("A", "b").env_secret("TOKEN", "github")
+    }
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new("https://a.example/mcp")
     }
 
     #[test]
@@ -143,6 +173,17 @@ mod tests {
             Server::command(command()).scope(crate::Scope::Tenant),
             Server::url("https://a.example/mcp"),
             Server::url("https://b.example/mcp"),
+            Server::url(endpoint().header("x-key", "1")),
+            Server::url(endpoint().header("x-key", "2")),
+            Server::url(endpoint().header_secret("x-key", "1")),
+            Server::url(endpoint().header_file("x-key", "1")),
+            Server::url(endpoint().bearer_secret("1")),
+            Server::url(endpoint().bearer_file("1")),
+            Server::url(endpoint().proxy("http://proxy")),
+            Server::url(endpoint().ca_certificates("/file.pem")),
+            Server::url(endpoint().client_certificate("/file.pem")),
+            Server::url(endpoint().private_addresses(true)),
+            Server::url(endpoint().origin_paths(true)),
         ];
 
         let digests: BTreeSet<_> = servers.iter().map(Server::digest).collect();

@@ -13,6 +13,8 @@ use super::{
     handler::ForSession,
     runtime::{SessionObserver, Shared},
 };
+#[cfg(feature = "http")]
+use crate::transport::http::{HttpClients, HttpConnector};
 #[cfg(unix)]
 use crate::transport::process::ProcessConnector;
 use crate::{
@@ -23,7 +25,7 @@ use crate::{
     registry::{Holder, Key, Row},
     session::{Life, Places, Session, SessionSpec},
     telemetry,
-    transport::Connector,
+    transport::Transport,
 };
 
 /// Names that an error lists at most.
@@ -126,6 +128,8 @@ impl TenantBuilder {
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let inner = Inner {
             places,
+            #[cfg(feature = "http")]
+            http: Arc::default(),
             shared: self.shared,
             name: self.name,
             generation,
@@ -176,6 +180,9 @@ pub(super) struct Inner {
     guest: Component,
     strikes: Strikes,
     places: Places,
+    /// With the connections that are kept, which no other tenant's requests use.
+    #[cfg(feature = "http")]
+    http: Arc<HttpClients>,
     handler: Option<Arc<dyn ServerRequestHandler>>,
     edge: Box<dyn TenantEdge>,
 }
@@ -231,7 +238,7 @@ impl Tenant {
         self.inner.admission.check(&server)?;
         let entry = self.inner.admission.catalog.get(&server).ok_or_else(|| self.no_server(&server))?;
         let secrets = SessionSecrets::new(shared.secrets.clone());
-        let connector = self.connector(&server, entry, &secrets)?;
+        let transport = self.transport(&server, entry, &secrets)?;
         let holder = match entry.scope {
             Scope::User => Holder::User(user.clone()),
             Scope::Tenant => Holder::Tenant,
@@ -247,7 +254,7 @@ impl Tenant {
                 tenant: self.downgrade(),
             };
             telemetry::sessions(&key.tenant, 1.0);
-            Session::open(self.spec(id, key, entry, connector, &secrets), observer, &shared.tokio)
+            Session::open(self.spec(id, key, entry, transport, &secrets), observer, &shared.tokio)
         })?;
         let info = session.session().ready().await?;
         Ok(Lease::new(session, info, Some(user), self.inner.clone()))
@@ -309,15 +316,10 @@ impl Tenant {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
 
-    #[cfg_attr(not(unix), allow(unused_variables, reason = "only commands are given secrets"))]
-    fn connector(
-        &self,
-        name: &ServerName,
-        server: &Server,
-        secrets: &SessionSecrets,
-    ) -> Result<Arc<dyn Connector>, Error> {
+    #[cfg_attr(not(any(unix, feature = "http")), allow(unused_variables, reason = "nobody is given secrets"))]
+    fn transport(&self, name: &ServerName, server: &Server, secrets: &SessionSecrets) -> Result<Transport, Error> {
         match &server.reach {
-            Reach::Connector(connector) => Ok(connector.clone()),
+            Reach::Connector(connector) => Ok(Transport::Stream(connector.clone())),
             #[cfg(unix)]
             Reach::Command(command) => {
                 let shared = &self.inner.shared;
@@ -330,7 +332,7 @@ impl Tenant {
                     server.confinement,
                     &shared.limits,
                 );
-                Ok(Arc::new(connector.with_secrets(secrets.clone())))
+                Ok(Transport::Stream(Arc::new(connector.with_secrets(secrets.clone()))))
             }
             #[cfg(not(unix))]
             Reach::Command(_) => Err(Error::Unsupported {
@@ -340,8 +342,18 @@ impl Tenant {
                      in the embedding program (`Server::connector`)"
                 ),
             }),
-            Reach::Url { shown, .. } => Err(Error::Unsupported {
-                detail: format!("server `{name}` is at {shown}; this version speaks to commands only, not over HTTP"),
+            #[cfg(feature = "http")]
+            Reach::Url(endpoint) => {
+                let Inner { http, shared, .. } = &*self.inner;
+                let connector =
+                    HttpConnector::new(endpoint.clone(), http.clone(), secrets.clone(), shared.limits.clone());
+                Ok(Transport::Http(Arc::new(connector)))
+            }
+            #[cfg(not(feature = "http"))]
+            Reach::Url(endpoint) => Err(Error::Unsupported {
+                detail: format!(
+                    "server `{name}` is at {endpoint}, and this build cannot reach it: build innkeeper with its feature `http`"
+                ),
             }),
         }
     }
@@ -351,7 +363,7 @@ impl Tenant {
         id: SessionId,
         key: Key,
         server: &Server,
-        connector: Arc<dyn Connector>,
+        transport: Transport,
         secrets: &SessionSecrets,
     ) -> SessionSpec {
         let shared = &self.inner.shared;
@@ -368,7 +380,7 @@ impl Tenant {
             tenant: key.tenant.clone(),
             user: key.user().cloned(),
             server: key.server.clone(),
-            connector,
+            transport,
             mask: secrets.mask().clone(),
             places: self.inner.places.clone(),
             component: self.inner.guest.clone(),

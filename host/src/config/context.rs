@@ -48,13 +48,6 @@ impl fmt::Display for KeyPath {
 /// The members of an object by name.
 pub(super) type Members<'t> = BTreeMap<&'t str, &'t ObjectProp<'t>>;
 
-/// Whether texts may name secrets.
-#[derive(Clone, Copy)]
-pub(super) enum Secrets {
-    Allowed,
-    Refused,
-}
-
 /// What all readers of one file share.
 pub(super) struct Context<'a> {
     file: &'a Path,
@@ -172,7 +165,8 @@ impl<'a> Context<'a> {
         let expanded = self.expanded_with_secrets(key, value)?;
         if expanded.has_secrets() {
             let hint = "give it to the server as a variable of \"env\": other processes can read a command line";
-            self.error(value, key, "a \"${secret:...}\" can stand in \"env\" only", hint);
+            let problem = "a \"${secret:...}\" or \"${file:...}\" can stand in \"env\" and \"headers\" only";
+            self.error(value, key, problem, hint);
             return None;
         }
         Some(expanded)
@@ -223,22 +217,17 @@ impl<'a> Context<'a> {
         expanded
     }
 
-    /// Strings with their variables filled in, by name. `check` looks at each.
+    /// Strings with their variables filled in, by name, which may name secrets. `check` looks at each.
     pub(super) fn expanded_members(
         &mut self,
         key: &KeyPath,
         value: &Value<'_>,
-        secrets: Secrets,
         check: fn(&str, &str) -> Result<(), &'static str>,
     ) -> BTreeMap<String, Expanded> {
         let mut expanded = BTreeMap::new();
         for (name, property) in self.members(key, value).unwrap_or_default() {
             let key = key.member(name);
-            let text = match secrets {
-                Secrets::Allowed => self.expanded_with_secrets(&key, &property.value),
-                Secrets::Refused => self.expanded(&key, &property.value),
-            };
-            let Some(text) = text else { continue };
+            let Some(text) = self.expanded_with_secrets(&key, &property.value) else { continue };
             match check(name, text.value()) {
                 Ok(()) => {
                     expanded.insert(name.to_owned(), text);

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use jsonc_parser::ast::{ObjectProp, Value};
 
 use super::{
-    context::{Context, KeyPath, Members, Secrets},
+    context::{Context, KeyPath, Members},
     duration::parse_duration,
     expand::Expanded,
     keys::{HTTP_KEYS, OF_ENTRIES, STDIO_KEYS},
@@ -67,6 +67,16 @@ pub enum Transport {
         url: Expanded,
         /// Header fields that are added to each request.
         headers: BTreeMap<String, Expanded>,
+        /// The proxy to go through.
+        proxy: Option<Expanded>,
+        /// A file with the certificates (PEM) that are trusted, in place of those of the public authorities.
+        ca_certificates: Option<Expanded>,
+        /// A file with the certificate (PEM) that the client shows, and its key.
+        client_certificate: Option<Expanded>,
+        /// Whether its name may lead to an address that is not of the public Internet.
+        private_addresses: bool,
+        /// Whether it is of a type in which the server says where requests go.
+        sse: bool,
     },
 }
 
@@ -84,9 +94,16 @@ impl fmt::Debug for Transport {
                 .field("inherit_home", inherit_home)
                 .field("limits", limits)
                 .finish(),
-            Self::Http { url, headers } => {
-                f.debug_struct("Http").field("url", url).field("headers", &Masked(headers)).finish()
-            }
+            Self::Http { url, headers, proxy, ca_certificates, client_certificate, private_addresses, sse } => f
+                .debug_struct("Http")
+                .field("url", url)
+                .field("headers", &Masked(headers))
+                .field("proxy", &proxy.as_ref().map(|_| format_args!("***")))
+                .field("ca_certificates", ca_certificates)
+                .field("client_certificate", client_certificate)
+                .field("private_addresses", private_addresses)
+                .field("sse", sse)
+                .finish(),
         }
     }
 }
@@ -181,7 +198,7 @@ impl<'t> EntryReader<'_, '_, 't> {
             None => Vec::new(),
         };
         let env = match self.get("env") {
-            Some((value, key)) => self.context.expanded_members(&key, value, Secrets::Allowed, check_variable),
+            Some((value, key)) => self.context.expanded_members(&key, value, check_variable),
             None => BTreeMap::new(),
         };
         let cwd = self.get("cwd").and_then(|(value, key)| {
@@ -250,11 +267,35 @@ impl<'t> EntryReader<'_, '_, 't> {
             self.context.error(value, &key, problem, "write one like \"https://example.com/mcp\"");
         }
         let headers = match self.get("headers") {
-            Some((value, key)) => self.context.expanded_members(&key, value, Secrets::Refused, check_header),
+            Some((value, key)) => self.context.expanded_members(&key, value, check_header),
             None => BTreeMap::new(),
         };
+        let proxy = self.get("proxy").and_then(|(value, key)| {
+            let proxy = self.context.expanded(&key, value)?;
+            if let Err(problem) = check_url(proxy.value()) {
+                self.context.error(value, &key, problem, "write one like \"http://proxy.example.com:3128\"");
+            }
+            Some(proxy)
+        });
+        let ca_certificates = self.file("caCertificates");
+        let client_certificate = self.file("clientCertificate");
+        let private_addresses = self.boolean("privateAddresses").unwrap_or(false);
+        let sse =
+            self.get("type").is_some_and(|(value, _)| value.as_string_lit().is_some_and(|kind| kind.value == "sse"));
         self.warn_of_useless_keys(&STDIO_KEYS, "url");
-        Some(Transport::Http { url: url?, headers })
+        Some(Transport::Http { url: url?, headers, proxy, ca_certificates, client_certificate, private_addresses, sse })
+    }
+
+    fn file(&mut self, name: &str) -> Option<Expanded> {
+        let (value, key) = self.get(name)?;
+        let path = self.context.expanded(&key, value)?;
+        if path.value().is_empty() {
+            self.context.error(value, &key, "is empty", "name a file, or remove the key");
+        } else if path.value().contains('\0') {
+            self.context.error(value, &key, NUL, "");
+        }
+        self.warn_of_tilde(&key, value, &path);
+        Some(path)
     }
 
     /// `type` is what other programs go by; here it must agree with what the entry says anyway.

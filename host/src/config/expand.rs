@@ -4,14 +4,15 @@
 //! |---|---|
 //! | `${NAME}`, `${env:NAME}` | the value of the variable; an error if it is not set |
 //! | `${NAME:-text}`, `${env:NAME:-text}` | the value, or `text` if it is not set or empty, as in a shell |
-//! | `${secret:NAME}` | in `env`: the secret of that name, which is asked for when the server is started |
+//! | `${secret:NAME}` | in `env` and `headers`: the secret of that name, which is asked for when it is needed |
+//! | `${file:/PATH}` | there too: the content of that file, which is read when it is needed |
 //! | `$${` | a literal `${` |
 //! | any other `$` | itself |
 //!
 //! A value is taken as it is: a `${` inside a value is not looked at again, so nobody who controls one variable can
 //! read another through it. There are no defaults inside defaults.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, path::Path};
 
 use thiserror::Error;
 
@@ -44,7 +45,12 @@ pub struct Expanded {
 enum Reference {
     Variable,
     Secret(SecretName),
+    /// The path is the value, between what marks it.
+    File,
 }
+
+/// What marks a file in a value.
+const FILE: (&str, &str) = ("${file:", "}");
 
 /// A piece of a text.
 pub(crate) enum Part<'a> {
@@ -54,6 +60,8 @@ pub(crate) enum Part<'a> {
     Variable(&'a str),
     /// A secret, which has no value here.
     Secret(&'a SecretName),
+    /// A file, whose content is none here.
+    File(&'a Path),
 }
 
 impl Expanded {
@@ -77,6 +85,10 @@ impl Expanded {
                     before,
                     match reference {
                         Some(Reference::Secret(name)) => Part::Secret(name),
+                        Some(Reference::File) => {
+                            let path = value.strip_prefix(FILE.0).and_then(|path| path.strip_suffix(FILE.1));
+                            Part::File(Path::new(path.unwrap_or_default()))
+                        }
                         Some(Reference::Variable) => Part::Variable(value),
                         None => Part::Text(value),
                     },
@@ -85,12 +97,13 @@ impl Expanded {
             .filter(|part| !matches!(part, Part::Text("") | Part::Variable("")))
     }
 
-    /// Whether it names a secret.
+    /// Whether it names a secret, or a file.
     pub(super) fn has_secrets(&self) -> bool {
-        self.references.iter().any(|(_, reference)| matches!(reference, Reference::Secret(_)))
+        self.references.iter().any(|(_, reference)| !matches!(reference, Reference::Variable))
     }
 
-    /// The text with its variables filled in, which may be secrets. `${secret:NAME}` stands there as it is written.
+    /// The text with its variables filled in, which may be secrets. `${secret:NAME}` and `${file:/PATH}` stand there as they
+    /// are written.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
@@ -127,6 +140,8 @@ pub(super) enum ExpandError {
     Input,
     #[error("a \"${{secret:...}}\" does not hold the name of a secret")]
     NotASecretName,
+    #[error("a \"${{file:...}}\" does not hold an absolute path")]
+    NotAPath,
     #[error("with this text, the file comes to more than {} MiB once its variables are filled in", MAX_EXPANDED_BYTES >> 20)]
     TooLarge,
 }
@@ -145,6 +160,7 @@ impl ExpandError {
             Self::NotASecretName => {
                 "write \"${secret:NAME}\": letters, digits, \".\", \"_\", \"-\" and \"/\", without a default".to_owned()
             }
+            Self::NotAPath => "write \"${file:/run/secrets/name}\"".to_owned(),
             Self::TooLarge => "pass large values to the server in a file".to_owned(),
             Self::Input => "put the value into an environment variable and write \"${NAME}\"".to_owned(),
         }
@@ -180,6 +196,10 @@ pub(super) fn expand(text: &str, environment: &Environment<'_>, limit: usize) ->
                 expanded.push_str(&rest[start..=start + 2 + end]);
                 Some(Reference::Secret(name))
             }
+            Resolved::File => {
+                expanded.push_str(&rest[start..=start + 2 + end]);
+                Some(Reference::File)
+            }
         };
         references.extend(kind.map(|kind| (begin..expanded.len(), kind)));
         if expanded.len() > limit {
@@ -201,6 +221,7 @@ enum Resolved<'t> {
     /// The text that the file has in its place.
     Default(&'t str),
     Secret(SecretName),
+    File,
 }
 
 /// What is to stand in place of what stands between `${` and `}`.
@@ -210,6 +231,10 @@ fn resolve<'t>(reference: &'t str, environment: &Environment<'_>) -> Result<Reso
     }
     if let Some(name) = reference.strip_prefix("secret:") {
         return if is_secret_name(name) { Ok(Resolved::Secret(name.into())) } else { Err(ExpandError::NotASecretName) };
+    }
+    if let Some(path) = reference.strip_prefix("file:") {
+        let plain = Path::new(path).is_absolute() && !path.chars().any(char::is_control);
+        return if plain { Ok(Resolved::File) } else { Err(ExpandError::NotAPath) };
     }
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -353,9 +378,23 @@ mod tests {
             Part::Text(text) => format!("text {text}"),
             Part::Variable(value) => format!("variable {value}"),
             Part::Secret(name) => format!("secret {name}"),
+            Part::File(path) => format!("file {}", path.display()),
         });
         let expected = ["text ${a}", "secret team/api-key.v2", "text ü", "variable /home/ada", "text x", "secret b"];
         assert_eq!(parts.collect::<Vec<_>>(), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_kept_as_a_path_among_the_pieces_of_its_text() {
+        let expanded = super::expand("Bearer ${file:/run/a b}!", &environment, 100).expect("a text with a file");
+
+        assert!(expanded.has_secrets());
+        assert_eq!(expanded.value(), "Bearer ${file:/run/a b}!");
+        assert!(matches!(expanded.parts().nth(1), Some(Part::File(path)) if path == Path::new("/run/a b")));
+        for text in ["${file:}", "${file:token}", "${file:/a\n}"] {
+            assert_eq!(expand(text), Err(ExpandError::NotAPath), "{text:?}");
+        }
     }
 
     #[test]

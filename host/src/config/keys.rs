@@ -21,7 +21,7 @@ pub(super) const OF_LIMITS: Vocabulary = Vocabulary { known: &LIMITS, foreign: &
 /// That of the rules for tools of an entry.
 pub(super) const OF_TOOLS: Vocabulary = Vocabulary { known: &TOOLS, foreign: &[] };
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 24] = [
     "command",
     "args",
     "env",
@@ -32,6 +32,10 @@ const KEYS: [&str; 20] = [
     "limits",
     "url",
     "headers",
+    "proxy",
+    "caCertificates",
+    "clientCertificate",
+    "privateAddresses",
     "type",
     "timeout",
     "disabled",
@@ -53,7 +57,7 @@ const TOOLS: [&str; 4] = ["allow", "deny", "rename", "describe"];
 /// The keys that belong to one way of reaching a server only.
 pub(super) const STDIO_KEYS: [&str; 7] =
     ["args", "env", "cwd", "isolation", "allowPrivileges", "inheritHome", "limits"];
-pub(super) const HTTP_KEYS: [&str; 1] = ["headers"];
+pub(super) const HTTP_KEYS: [&str; 5] = ["headers", "proxy", "caCertificates", "clientCertificate", "privateAddresses"];
 
 const LIMITS: [&str; 4] = ["addressSpace", "openFiles", "cpuTime", "coreFiles"];
 

@@ -49,10 +49,14 @@
 //! | `limits` | what each of its processes may use, see below | what the host may, and no core files |
 //! | `url` | the address of an HTTP server, in place of `command` | – |
 //! | `headers` | header fields that are added to each request, as strings | none |
+//! | `proxy` | the proxy to go through, as a URL; those that the environment names are not used | none |
+//! | `caCertificates` | a file (PEM) with the authorities that are trusted, in place of the public ones | those of Mozilla |
+//! | `clientCertificate` | a file (PEM) with the certificate that is shown to the server, and its key | none |
+//! | `privateAddresses` | whether the name in `url` may lead to an address that is not of the public Internet | `false`; an address in digits, and `localhost`, is meant as it stands |
 //! | `timeout` | how long one call may take, with its unit: `"30s"`, `"1m30s"` | that of whoever uses the file |
 //! | `disabled` | whether the server is left alone | `false` |
 //! | `tools` | which of its tools may be used, and what models are told of them, see below | all, as the server has them |
-//! | `type` | what other programs go by: `"stdio"`, `"http"`; it has to agree with the rest | – |
+//! | `type` | what other programs go by: `"stdio"`, `"http"`; it has to agree with the rest. With `"sse"` the server says to which path of its origin requests go | – |
 //!
 //! Any other key is warned of and ignored. Limits are those of setrlimit(2), of each process by itself; all may be left out:
 //!
@@ -81,8 +85,9 @@
 //! # Secrets
 //!
 //! `"env": {"TOKEN": "${secret:github/token}"}` names a secret, inside of a longer text too. It is asked for when the server is
-//! started, from whatever keeps the secrets of a runtime, so the file does not have it. In a command line, an address or a header
-//! it is refused.
+//! started, from whatever keeps the secrets of a runtime, so the file does not have it. In `headers` it is asked for with each
+//! request, so that one that was replaced reaches the next. `${file:/run/secrets/token}` is the content of a file, in the same
+//! places. In a command line or an address both are refused.
 //!
 //! Values of variables are secrets until proven otherwise. No error and no warning contains one, `Debug` shows texts as
 //! they are written in the file, and hides the values of environment variables and headers altogether.

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-pub use crate::transport::ExitStatus;
+pub use crate::transport::{ExchangeFailure, ExitStatus, Header, Target};
 
 /// See `settings` in the WIT.
 #[derive(Clone, Debug)]
@@ -63,32 +63,6 @@ pub enum Answer {
     Error(Bytes),
     /// Nobody answers this.
     Refused,
-}
-
-/// See `header` in the WIT.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Name.
-    pub name: String,
-    /// Value.
-    pub value: String,
-}
-
-/// See `exchange-failure` in the WIT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExchangeFailure {
-    /// Denied by policy.
-    Denied,
-    /// No connection.
-    Connect,
-    /// The connection broke.
-    Reset,
-    /// A deadline passed.
-    Timeout,
-    /// A bound was reached.
-    TooLarge,
-    /// Not valid HTTP.
-    Malformed,
 }
 
 /// See `event` in the WIT.
@@ -172,6 +146,19 @@ impl Event {
     /// The bytes that an `event-range` may name; empty where the event carries none.
     pub fn bytes(&self) -> &[u8] {
         self.shared().map_or(&[], |bytes| bytes)
+    }
+
+    /// What it takes of a batch: the bytes, and texts that a server can make long.
+    pub(crate) fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let more = match self {
+            Self::ResponseHead { headers, .. } => {
+                headers.iter().map(|header| header.name.len() + header.value.len()).sum()
+            }
+            Self::ServerSentEvent { event_type, id, .. } => text(event_type) + text(id),
+            _ => 0,
+        };
+        self.bytes().len() + more
     }
 
     /// The same, to be shared.
@@ -263,15 +250,6 @@ pub enum Outcome {
     Error(Payload),
     /// No answer of the server.
     Fault(Fault),
-}
-
-/// See `target` in the WIT.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The configured URL.
-    Server,
-    /// A path at its origin.
-    Origin(String),
 }
 
 /// See `http-request` in the WIT.

@@ -8,16 +8,20 @@ use std::{
 };
 
 use super::{
-    definition::{Definition, Reached},
+    definition::{Definition, Reached, Wishes},
     origin::Origin,
     paths,
     rules::Policy,
+    template::Template,
     variables,
 };
 use crate::{Isolation, names::ServerName};
 
 /// Bytes of a name: it stands in tables and in every line of a log.
 const LONGEST_NAME: usize = 128;
+
+/// What to do about what no server of a tenant's own may be.
+const TRUSTED: &str = "only a server of the platform's catalog may";
 
 /// A definition that may be used, in the paths that were looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -76,18 +80,19 @@ impl Examined<'_> {
                 self.confinement(definition);
                 for (name, value) in *variables {
                     self.variable(policy, name);
-                    for secret in value.secrets().filter(|secret| !policy.allows_secret(secret)) {
-                        let what = format!("the secret `{secret}` of its variable `{name}` is not allowed");
-                        self.violated(what, "allow its name with `Policy::allow_secret`");
-                    }
+                    self.references(policy, &format!("variable `{name}`"), value);
                 }
                 Admitted {
                     program: self.command(policy, program, shown),
                     folder: folder.and_then(|folder| self.folder(policy, folder)),
                 }
             }
-            Reached::Url(address) => {
+            Reached::Url { address, headers, wishes } => {
                 self.address(policy, address);
+                for (name, value) in *headers {
+                    self.references(policy, &format!("header field `{name}`"), value);
+                }
+                self.wishes(*wishes);
                 Admitted::default()
             }
             Reached::Connector => {
@@ -98,9 +103,32 @@ impl Examined<'_> {
         }
     }
 
+    /// What a value refers to.
+    fn references(&mut self, policy: &Policy, of: &str, value: &Template) {
+        for secret in value.secrets().filter(|secret| !policy.allows_secret(secret)) {
+            let what = format!("the secret `{secret}` of its {of} is not allowed");
+            self.violated(what, "allow its name with `Policy::allow_secret`");
+        }
+        for file in value.files() {
+            let what = format!("its {of} is to have the content of the file `{}`", file.display());
+            self.violated(what, "name a secret of the platform's store in its place");
+        }
+    }
+
+    fn wishes(&mut self, wishes: Wishes) {
+        if wishes.proxy {
+            self.violated("it is to be reached through a proxy", TRUSTED);
+        }
+        if wishes.certificates {
+            self.violated("it names files with certificates", TRUSTED);
+        }
+        if wishes.private_addresses {
+            self.violated("it is to be at a private address", TRUSTED);
+        }
+    }
+
     fn confinement(&mut self, definition: &Definition<'_>) {
         let confinement = definition.confinement;
-        const TRUSTED: &str = "only a server of the platform's catalog may";
         if confinement.isolation != Isolation::Guarded {
             self.violated(format!("it is to be isolated as `{}`, not `guarded`", confinement.isolation), TRUSTED);
         }

@@ -16,6 +16,17 @@ pub(crate) struct Definition<'a> {
     pub(crate) bytes: usize,
 }
 
+/// What only the platform may have for a server at a URL.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wishes {
+    /// A proxy, which sees where requests go.
+    pub(crate) proxy: bool,
+    /// Files of the host, with certificates.
+    pub(crate) certificates: bool,
+    /// To be at an address that is not of the public Internet, under a name.
+    pub(crate) private_addresses: bool,
+}
+
 /// How it is reached.
 pub(crate) enum Reached<'a> {
     Command {
@@ -25,7 +36,11 @@ pub(crate) enum Reached<'a> {
         folder: Option<&'a Path>,
         variables: &'a BTreeMap<String, Template>,
     },
-    Url(&'a str),
+    Url {
+        address: &'a str,
+        headers: &'a BTreeMap<String, Template>,
+        wishes: Wishes,
+    },
     /// Code of the embedder.
     Connector,
 }

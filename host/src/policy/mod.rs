@@ -14,8 +14,8 @@
 //! | `paths`, `origin`, `variables`, `pattern` | one kind of rule each |
 //! | `tools` | [`ToolRules`]: which tools may be used, and what models are told of them |
 //! | `secret` | [`Secret`] and where they come from |
-//! | `template` | values of variables that name secrets |
-//! | `resolve` | from names to values, for one process |
+//! | `template` | values of variables and header fields that name secrets |
+//! | `resolve` | from names to values, for one process or request |
 //! | `mask`, `patterns` | hiding the values in what people see |
 
 mod admission;
@@ -33,16 +33,14 @@ mod tools;
 mod variables;
 
 pub(crate) use admission::admit;
-pub(crate) use definition::{Definition, Reached};
+pub(crate) use definition::{Definition, Reached, Wishes};
 pub(crate) use mask::Mask;
 #[cfg(unix)]
 pub(crate) use patterns::Masker;
 pub(crate) use patterns::Patterns;
-#[cfg(unix)]
-pub(crate) use resolve::{Asker, Variables};
-pub(crate) use resolve::{SessionSecrets, Unresolved};
+pub(crate) use resolve::{Asker, SessionSecrets, Unresolved, Variables};
 pub use rules::Policy;
 pub(crate) use secret::NoSecrets;
 pub use secret::{Secret, SecretError, SecretRequest, SecretStore};
-pub(crate) use template::{Part, Template};
+pub(crate) use template::{Part, Reference, Template};
 pub use tools::ToolRules;

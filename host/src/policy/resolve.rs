@@ -1,8 +1,10 @@
-//! From the names of secrets to their values, for one process.
+//! From the names of secrets to their values, for one process or one request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt, fs,
+    io::{self, Read},
+    path::Path,
     sync::Arc,
 };
 
@@ -13,9 +15,12 @@ use super::{
     mask::Mask,
     patterns::Patterns,
     secret::{NoSecrets, Secret, SecretError, SecretRequest, SecretStore},
-    template::{Part, Template},
+    template::{Reference, Template},
 };
-use crate::names::{SecretName, ServerName, TenantName, UserName};
+use crate::{
+    future::BoxFuture,
+    names::{ServerName, TenantName, UserName},
+};
 
 /// Bytes of a secret: execve(2) takes no longer string (`MAX_ARG_STRLEN`).
 const MOST_BYTES: usize = 128 * 1024;
@@ -25,6 +30,8 @@ const MOST_BYTES: usize = 128 * 1024;
 pub(crate) struct SessionSecrets {
     store: Arc<dyn SecretStore>,
     mask: Arc<Mask>,
+    /// What is hidden besides, whatever is resolved.
+    known: Arc<[Zeroizing<String>]>,
 }
 
 impl Default for SessionSecrets {
@@ -33,14 +40,15 @@ impl Default for SessionSecrets {
     }
 }
 
-/// For whom a process is started.
+/// For whom a process is started, or a request made.
+#[derive(Clone)]
 pub(crate) struct Asker {
     pub(crate) tenant: TenantName,
     pub(crate) user: Option<UserName>,
     pub(crate) server: ServerName,
 }
 
-/// The variables of one process.
+/// The variables of one process, or the header fields of one request.
 pub(crate) struct Resolved {
     pub(crate) variables: Variables,
     /// What is hidden in what it says.
@@ -53,7 +61,7 @@ pub(crate) type Variables = BTreeMap<String, Zeroizing<String>>;
 /// A secret that could not be had.
 #[derive(Debug)]
 pub(crate) struct Unresolved {
-    name: SecretName,
+    reference: Reference,
     error: SecretError,
 }
 
@@ -66,13 +74,19 @@ impl Unresolved {
 
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its secret `{}` cannot be had: {}", self.name, self.error)
+        write!(f, "its {} cannot be had: {}", self.reference, self.error)
     }
 }
 
 impl SessionSecrets {
     pub(crate) fn new(store: Arc<dyn SecretStore>) -> Self {
-        Self { store, mask: Arc::default() }
+        Self { store, mask: Arc::default(), known: Arc::new([]) }
+    }
+
+    /// The same with values that are known already, which are hidden from here on.
+    pub(crate) fn knowing(self, known: Vec<Zeroizing<String>>) -> Self {
+        self.mask.learn(known.clone());
+        Self { known: known.into(), ..self }
     }
 
     /// What is hidden in all that is shown of the session.
@@ -87,23 +101,20 @@ impl SessionSecrets {
         asker: &Asker,
     ) -> Result<Resolved, Unresolved> {
         let secrets = self.ask(variables, asker).await;
-        let known = variables.values().flat_map(Template::parts).filter_map(|part| match part {
-            Part::Variable(value) => Some(Zeroizing::new(value.clone())),
-            Part::Text(_) | Part::Secret(_) => None,
-        });
+        let known = variables.values().flat_map(Template::variables).map(|value| Zeroizing::new(value.to_owned()));
         let had = secrets.values().flatten().map(|secret| Zeroizing::new(secret.expose().to_owned()));
-        let patterns = self.mask.learn(known.chain(had).collect());
+        let patterns = self.mask.learn(known.chain(had).chain(self.known.iter().cloned()).collect());
 
         let mut values = BTreeMap::new();
-        for (name, secret) in secrets {
+        for (reference, secret) in secrets {
             let failed = |error: SecretError| {
                 // A store may quote what it was asked for by others.
                 let reason = self.mask.text(&error.to_string()).into_owned();
                 let error =
                     if error.is_temporary() { SecretError::unavailable(reason) } else { SecretError::new(reason) };
-                Unresolved { name: name.clone(), error }
+                Unresolved { reference: reference.clone(), error }
             };
-            values.insert(name.clone(), secret.map_err(failed)?);
+            values.insert(reference.clone(), secret.map_err(failed)?);
         }
         let filled = variables.iter().filter_map(|(name, value)| Some((name.clone(), value.fill(&values)?)));
         Ok(Resolved { variables: filled.collect(), patterns })
@@ -113,30 +124,58 @@ impl SessionSecrets {
         &self,
         variables: &BTreeMap<String, Template>,
         asker: &Asker,
-    ) -> BTreeMap<SecretName, Result<Secret, SecretError>> {
-        let names: BTreeSet<&SecretName> = variables.values().flat_map(Template::secrets).collect();
+    ) -> BTreeMap<Reference, Result<Secret, SecretError>> {
+        let references: BTreeSet<&Reference> = variables.values().flat_map(Template::references).collect();
         let mut asked = JoinSet::new();
-        for name in &names {
-            let request = SecretRequest {
-                tenant: asker.tenant.clone(),
-                user: asker.user.clone(),
-                server: asker.server.clone(),
-                name: SecretName::clone(name),
-            };
-            let (name, answer) = (request.name.clone(), self.store.resolve(request));
+        for reference in &references {
+            let answer = self.answer(reference, asker);
+            let reference = Reference::clone(reference);
             // Dropped with this future, they end.
-            asked.spawn(async move { (name, answer.await.and_then(bounded)) });
+            asked.spawn(async move { (reference, answer.await.and_then(bounded)) });
         }
         let mut answers = BTreeMap::new();
         while let Some(answer) = asked.join_next().await {
             answers.extend(answer.ok());
         }
-        for name in names {
+        for reference in references {
             let panicked = || Err(SecretError::unavailable("the store of secrets failed without an answer"));
-            answers.entry(name.clone()).or_insert_with(panicked);
+            answers.entry(reference.clone()).or_insert_with(panicked);
         }
         answers
     }
+
+    fn answer(&self, reference: &Reference, asker: &Asker) -> BoxFuture<'static, Result<Secret, SecretError>> {
+        match reference {
+            Reference::Secret(name) => self.store.resolve(SecretRequest {
+                tenant: asker.tenant.clone(),
+                user: asker.user.clone(),
+                server: asker.server.clone(),
+                name: name.clone(),
+            }),
+            Reference::File(path) => {
+                let path = path.clone();
+                // It may be on a slow disk: not on the embedder's workers.
+                let reading = tokio::task::spawn_blocking(move || read(&path));
+                Box::pin(async move {
+                    let read = reading.await.map_err(|error| SecretError::unavailable(error.to_string()))?;
+                    read.map_err(|error| match error.kind() {
+                        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => {
+                            SecretError::new(error.to_string())
+                        }
+                        _ => SecretError::unavailable(error.to_string()),
+                    })
+                })
+            }
+        }
+    }
+}
+
+/// The content of a file without the end of its last line, which editors and `echo` add.
+fn read(path: &Path) -> io::Result<Secret> {
+    let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES + 1));
+    fs::File::open(path)?.take(MOST_BYTES as u64 + 1).read_to_string(&mut text)?;
+    let value = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Secret::new(value.strip_suffix('\r').unwrap_or(value)))
 }
 
 fn bounded(secret: Secret) -> Result<Secret, SecretError> {
@@ -149,8 +188,7 @@ fn bounded(secret: Secret) -> Result<Secret, SecretError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::future::BoxFuture;
+    use super::{super::template::Part, *};
 
     /// Has `a`, `b` and what is too large; `down` is not there at present, and `bug` never answers.
     struct Store;
@@ -174,7 +212,7 @@ mod tests {
     async fn resolve(secrets: &SessionSecrets, variables: &[(&str, &[&str])]) -> Result<Resolved, Unresolved> {
         let variables = variables.iter().map(|(name, parts)| {
             let part = |part: &&str| match part.strip_prefix('$') {
-                Some(secret) => Part::Secret(secret.into()),
+                Some(secret) => Part::Reference(Reference::Secret(secret.into())),
                 None => Part::Text((*part).to_owned()),
             };
             ((*name).to_owned(), Template(parts.iter().map(part).collect()))
@@ -215,6 +253,27 @@ mod tests {
 
             assert_eq!((error.to_string().as_str(), error.is_temporary()), (said, temporary));
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_is_read_anew_each_time_and_is_a_secret() {
+        let path = std::env::temp_dir().join(format!("innkeeper-secret-{}", std::process::id()));
+        let secrets = SessionSecrets::default();
+        let variables = BTreeMap::from([("A".to_owned(), Template::file(&path).after("Bearer "))]);
+        let asker = Asker { tenant: "acme".into(), user: None, server: "server".into() };
+        let mut values = Vec::new();
+        for content in ["first-token", "second-token\r\n"] {
+            fs::write(&path, content).unwrap();
+            let resolved = secrets.resolve(&variables, &asker).await.unwrap();
+            values.push(resolved.variables["A"].to_string());
+        }
+        fs::remove_file(&path).unwrap();
+
+        assert_eq!(values, ["Bearer first-token", "Bearer second-token"]);
+        assert_eq!(secrets.mask().text("first-token second-token"), "*** ***");
+        let error = secrets.resolve(&variables, &asker).await.err().unwrap();
+        assert!(error.to_string().contains("its file `") && !error.is_temporary(), "{error}");
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ use crate::{
     guest::{Component, Strikes, boundary::Answer},
     names::{ServerName, SessionId, TenantName, UserName},
     policy::Mask,
-    transport::Connector,
+    transport::Transport,
 };
 
 /// Everything that the clients of a session are made of.
@@ -38,7 +38,7 @@ pub(crate) struct SessionSpec {
     /// None: the users of the tenant share it.
     pub(crate) user: Option<UserName>,
     pub(crate) server: ServerName,
-    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) transport: Transport,
     /// What is hidden in everything that people see of it.
     pub(crate) mask: Arc<Mask>,
     /// Where each client takes a place before its first connection.

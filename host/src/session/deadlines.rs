@@ -18,6 +18,8 @@ pub(super) enum Due {
     Completion(u64),
     /// A timer of the guest.
     Timer(u64),
+    /// An HTTP exchange that nothing else bounds must have its response.
+    Exchange(u64),
 }
 
 pub(super) struct Deadlines {

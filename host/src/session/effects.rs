@@ -83,7 +83,7 @@ impl Owner {
         let mut bytes = 0;
         let mut count = 0;
         for event in &self.pending {
-            bytes += event.bytes().len();
+            bytes += event.size();
             if count > 0 && bytes > self.spec.limits.frame {
                 break;
             }
@@ -142,14 +142,17 @@ impl Owner {
                 Ok(())
             }
             Effect::FreshProcess => self.fresh_process(),
-            Effect::Request(_) | Effect::Abort(_) | Effect::OnCloseRequest(_) => {
-                Err(self.fault("it made an HTTP request, but its session has a stream"))
-            }
+            Effect::Request(request) => self.request(request, events),
+            Effect::Abort(exchange) => self.abort(exchange, events),
+            Effect::OnCloseRequest(request) => self.set_on_close(request, events),
             Effect::Log { .. } | Effect::Extension(_) => Ok(()),
         }
     }
 
     fn write(&mut self, frame: &Payload, call: Option<u64>, events: &[Event]) -> Result<(), Error> {
+        if self.is_http() {
+            return Err(self.fault("it wrote a frame, but its session has HTTP"));
+        }
         if let Some(call) = call {
             self.check_call(call)?;
             if self.calls.must_stay_unsent(call) {
@@ -158,15 +161,15 @@ impl Owner {
         }
         let parts = parts(frame, events, &self.calls).map_err(|detail| self.fault(detail))?;
         let length = total(&parts);
-        if length > self.spec.limits.frame.saturating_add(ENVELOPE) {
+        if length > self.most_written() {
             return Err(self.fault(&format!("it wrote a frame of {length} bytes")));
         }
         // The connection may have ended in the same batch; whoever waits for an answer hears of that.
+        let most = self.most_queued();
         let Some(link) = &mut self.link else { return Ok(()) };
         // New calls are not taken while the queue is full, so only replies of the guest can fill it further; a call of the
         // largest size that was taken just before is no fault.
         let queued = link.queued();
-        let most = self.spec.limits.write_queue.saturating_add(self.spec.limits.frame).saturating_add(ENVELOPE);
         if queued > most {
             return Err(Error::Unavailable {
                 server: self.spec.server.clone(),
@@ -184,6 +187,16 @@ impl Owner {
         Ok(())
     }
 
+    /// Bytes of one frame, or of the body of one request.
+    pub(super) fn most_written(&self) -> usize {
+        self.spec.limits.frame.saturating_add(ENVELOPE)
+    }
+
+    /// Bytes that may wait for the server before another is too much.
+    pub(super) fn most_queued(&self) -> usize {
+        self.spec.limits.write_queue.saturating_add(self.most_written())
+    }
+
     fn complete(&mut self, call: u64, outcome: Outcome, events: &[Event]) -> Result<(), Error> {
         self.check_call(call)?;
         let mut of_session = false;
@@ -194,7 +207,7 @@ impl Owner {
                 of_session = true;
                 Err(self.disconnected.clone().unwrap_or_else(|| self.error_of(fault)))
             }
-            Outcome::Fault(fault) => Err(self.error_of(fault)),
+            Outcome::Fault(fault) => Err(self.refusal(Some(call), fault.kind).unwrap_or_else(|| self.error_of(fault))),
         };
         let server = &self.spec.server;
         self.calls.settle(call, &mut self.deadlines, |may_have_run| {
@@ -228,7 +241,7 @@ impl Owner {
         if self.is_ready {
             return Err(self.fault("it said twice that it is ready"));
         }
-        if self.link.is_none() {
+        if self.link.is_none() && self.exchanges.is_none() {
             if self.exit.is_some() {
                 // Its server ended just now, and the guest hears of that in the same batch.
                 return Ok(());
@@ -255,8 +268,15 @@ impl Owner {
     fn cause_of(&mut self, cause: DisconnectCause, events: &[Event]) -> Result<Error, Error> {
         Ok(match cause {
             DisconnectCause::Refused(payload) => Error::Server(self.server_error(&payload, events)?),
-            DisconnectCause::Fault(fault) => self.error_of(fault),
+            DisconnectCause::Fault(fault) => self.refusal(None, fault.kind).unwrap_or_else(|| self.error_of(fault)),
         })
+    }
+
+    /// What the last exchange of a call, or of the session itself, has to say where the guest has no better word for why it came to
+    /// nothing.
+    fn refusal(&self, call: Option<u64>, kind: FaultKind) -> Option<Error> {
+        let of_exchange = matches!(kind, FaultKind::Disconnected | FaultKind::Other | FaultKind::Unsupported);
+        self.refusals.get(&call).filter(|_| of_exchange).cloned()
     }
 
     fn set_timer(&mut self, id: u64, at: u64) -> Result<(), Error> {
@@ -277,6 +297,9 @@ impl Owner {
     }
 
     fn fresh_process(&mut self) -> Result<(), Error> {
+        if self.is_http() {
+            return Err(self.fault("it asked for a fresh process, but its session has HTTP"));
+        }
         if self.connections > FRESH_PROCESSES {
             return Err(self.fault(&format!("it asked for more than {FRESH_PROCESSES} fresh processes")));
         }
@@ -291,7 +314,7 @@ impl Owner {
         Ok(())
     }
 
-    fn check_call(&self, call: u64) -> Result<(), Error> {
+    pub(super) fn check_call(&self, call: u64) -> Result<(), Error> {
         if self.calls.is_told(call) {
             return Ok(());
         }
@@ -393,6 +416,24 @@ fn parts<'a>(payload: &'a Payload, events: &'a [Event], calls: &'a Calls) -> Res
                 .ok_or("it named a range outside of the params of an open call"),
         })
         .collect()
+}
+
+/// The same, copied together, where they are no more than allowed.
+pub(super) fn bytes_of(payload: &Payload, events: &[Event], calls: &Calls, most: usize) -> Result<Bytes, String> {
+    // One piece of one owner is shared, not copied.
+    if let [Segment::Bytes(bytes)] = payload.as_slice()
+        && bytes.len() <= most
+    {
+        return Ok(bytes.clone());
+    }
+    let parts = parts(payload, events, calls)?;
+    let length = total(&parts);
+    if length > most {
+        return Err(format!("it made a request with a body of {length} bytes"));
+    }
+    let mut bytes = BytesMut::with_capacity(length);
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    Ok(bytes.freeze())
 }
 
 /// The bytes of parts in all. Saturating, because the same bytes may be named any number of times.

@@ -14,14 +14,15 @@ use tokio::{
 use super::{
     client::{Control, Incoming, Said, SessionSpec},
     deadlines::Due,
+    exchanges::Exchanges,
     link::{Link, News},
-    owner::{Connected, Connecting, Owner, Waiting},
+    owner::{Connected, Connecting, Owner, Reached, Waiting},
 };
 use crate::{
     Error, MayHaveRun, Phase,
     error::ServerExit,
-    guest::boundary::{Answer, Call, Event, ExitStatus},
-    transport::ConnectError,
+    guest::boundary::{Answer, Call, Event, ExitStatus, TransportKind},
+    transport::{ConnectError, exchange},
 };
 
 /// Events of a batch. Bounds the time between two looks at the outside.
@@ -35,6 +36,7 @@ enum Heard {
     Close,
     Order(Control),
     News(News),
+    Exchange(u64, exchange::News),
     Connected(Result<Connected, ConnectError>),
     Call(Option<Incoming>),
     Due,
@@ -59,6 +61,7 @@ impl Owner {
             self.gather_orders();
             self.gather_calls();
             self.gather_frames()?;
+            self.gather_news();
             if !self.pending.is_empty() {
                 return Ok(());
             }
@@ -67,13 +70,14 @@ impl Owner {
     }
 
     async fn hear(&mut self) -> Result<(), Error> {
-        let Self { close, orders, link, connecting, calls_in, deadlines, .. } = self;
+        let Self { close, orders, link, exchanges, connecting, calls_in, deadlines, .. } = self;
         let heard = tokio::select! {
             biased;
             () = told_to_close(close) => Heard::Close,
             () = deadlines.wait() => Heard::Due,
             Some(order) = orders.recv() => Heard::Order(order),
             news = news(link) => Heard::News(news),
+            (id, news) = exchange_news(exchanges) => Heard::Exchange(id, news),
             connection = connected(connecting) => Heard::Connected(connection),
             call = calls_in.recv() => Heard::Call(call),
         };
@@ -86,12 +90,21 @@ impl Owner {
             Heard::Call(Some(incoming)) => self.take_incoming(incoming),
             // The last handle is gone.
             Heard::Call(None) => return Err(self.closing()),
-            Heard::Connected(Ok((connection, place))) => {
+            Heard::Connected(Ok((reached, place))) => {
                 self.place = self.place.take().or(place);
-                self.link = Some(Link::new(connection, self.spec.limits.frame));
-                self.push(Event::Started(self.incarnation));
+                match reached {
+                    Reached::Stream(connection) => {
+                        self.link = Some(Link::new(connection, self.spec.limits.frame));
+                        self.push(Event::Started(self.incarnation));
+                    }
+                    Reached::Http(exchanger) => {
+                        self.exchanges = Some(Exchanges::new(exchanger));
+                        self.open(TransportKind::Http);
+                    }
+                }
             }
             Heard::Connected(Err(error)) => return Err(error.of(self.spec.server.clone())),
+            Heard::Exchange(id, news) => self.take_news(id, news),
             Heard::News(News::Read | News::Wrote) => {}
             Heard::News(News::End) => self.connection_ended(None).await?,
             Heard::News(News::Ended(status)) => self.connection_ended(Some(status)).await?,
@@ -100,13 +113,15 @@ impl Owner {
         Ok(())
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.pending.len() < MOST_EVENTS && self.pending_bytes < self.spec.limits.frame
     }
 
     fn accepts_calls(&self) -> bool {
-        self.in_flight < self.spec.limits.calls_in_flight
+        self.is_opened
+            && self.in_flight < self.spec.limits.calls_in_flight
             && self.link.as_ref().is_none_or(|link| link.queued() < self.spec.limits.write_queue)
+            && self.exchanges.as_ref().is_none_or(|exchanges| exchanges.queued() < self.spec.limits.write_queue)
     }
 
     fn gather_frames(&mut self) -> Result<(), Error> {
@@ -208,6 +223,7 @@ impl Owner {
     /// A call that the guest was told of, or nearly, is closed.
     pub(super) fn call_closed(&mut self, id: u64) {
         self.calls.remove(id, &mut self.deadlines);
+        self.bound_exchanges_of(id);
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
@@ -227,6 +243,7 @@ impl Owner {
                     self.timers.remove(&id);
                     self.push(Event::Timer(id));
                 }
+                Due::Exchange(id) => self.exchange_is_due(id),
             }
         }
         Ok(())
@@ -288,6 +305,13 @@ fn next_frame(link: &mut Link, spec: &SessionSpec) -> Result<Option<Bytes>, Erro
 async fn news(link: &mut Option<Link>) -> News {
     match link {
         Some(link) => link.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn exchange_news(exchanges: &mut Option<Exchanges>) -> (u64, exchange::News) {
+    match exchanges {
+        Some(exchanges) => exchanges.news().await,
         None => std::future::pending().await,
     }
 }

@@ -18,7 +18,9 @@
 //! | `calls` | open calls: their replies, params and deadlines |
 //! | `server_requests` | what the server asks the platform |
 //! | `deadlines` | the times of a session, in order |
-//! | `link` | the connection: frames in, a bounded queue out |
+//! | `link` | the connection of a stream: frames in, a bounded queue out |
+//! | `exchanges` | the HTTP exchanges that are open |
+//! | `exchange_effects` | what the guest wants of HTTP, and what comes of it |
 //! | `reply` | the way from the owner back to one caller |
 
 mod breaker;
@@ -27,6 +29,8 @@ mod client;
 mod clients;
 mod deadlines;
 mod effects;
+mod exchange_effects;
+mod exchanges;
 mod gather;
 mod link;
 mod owner;

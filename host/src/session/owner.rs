@@ -27,6 +27,7 @@ use super::{
     client::{Birth, ClientObserver, Control, Incoming, Said, SessionSpec, State},
     deadlines::{Deadlines, Due},
     effects::of_call,
+    exchanges::Exchanges,
     gather::told_to_close,
     link::{Closing, Link},
     places::Place,
@@ -40,11 +41,14 @@ use crate::{
         boundary::{Event, Settings, TransportKind},
     },
     names::{SessionId, UserName},
-    transport::{BoxFuture, ConnectContext, ConnectError, Connection},
+    transport::{
+        BoxFuture, ConnectContext, ConnectError, Connection, Transport,
+        exchange::{Exchanger, Request},
+    },
 };
 
 /// How long the last words of a guest may take to be found, and to be written.
-const LAST_BURST: Duration = Duration::from_millis(500);
+pub(super) const LAST_BURST: Duration = Duration::from_millis(500);
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
 /// How long to wait for a connection that was being made when the session ended, in order to close it.
@@ -70,7 +74,13 @@ pub(super) struct Connecting {
 }
 
 /// A connection that was made, with the place of the session where it is the first.
-pub(super) type Connected = (Connection, Option<Place>);
+pub(super) type Connected = (Reached, Option<Place>);
+
+/// What a server is spoken to over.
+pub(super) enum Reached {
+    Stream(Connection),
+    Http(Arc<dyn Exchanger>),
+}
 
 /// Something that the platform said, and that the guest has not been told yet.
 pub(super) struct Waiting {
@@ -88,7 +98,16 @@ pub(super) struct Owner {
     pub(super) orders: UnboundedReceiver<Control>,
     pub(super) close: watch::Receiver<Option<Instant>>,
     pub(super) runner: Runner,
+    /// The connection, where the transport is a stream.
     pub(super) link: Option<Link>,
+    /// Where it is HTTP.
+    pub(super) exchanges: Option<Exchanges>,
+    /// What is sent at the end, whoever is there by then.
+    pub(super) on_close: Option<Request>,
+    /// Why the last exchange of a call, or of the session itself, came to nothing, where a caller can do something about it.
+    pub(super) refusals: HashMap<Option<u64>, Error>,
+    /// Whether the guest has been told that the session begins.
+    pub(super) is_opened: bool,
     pub(super) connecting: Option<Connecting>,
     /// From the first connection until nothing is left of the session.
     pub(super) place: Option<Place>,
@@ -191,6 +210,10 @@ impl Owner {
             close: inbox.close,
             runner,
             link: None,
+            exchanges: None,
+            on_close: None,
+            refusals: HashMap::new(),
+            is_opened: false,
             connecting: None,
             place: None,
             incarnation: 0,
@@ -218,10 +241,11 @@ impl Owner {
         self.end(error).await;
     }
 
-    async fn serve(&mut self) -> Result<std::convert::Infallible, Error> {
+    /// Tells the guest that the session begins.
+    pub(super) fn open(&mut self, transport: TransportKind) {
         let limits = self.spec.limits.clone();
         let settings = Settings {
-            transport: TransportKind::Stream,
+            transport,
             revision: self.spec.revision.clone(),
             client_info: self.spec.client_info.clone(),
             capabilities: self.spec.asker.capabilities(),
@@ -232,6 +256,14 @@ impl Owner {
             max_server_requests: limits.server_requests,
         };
         self.push(Event::Open(settings));
+        self.is_opened = true;
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, Error> {
+        // A stream is not there yet when the guest hears of its session; HTTP is.
+        if !self.is_http() {
+            self.open(TransportKind::Stream);
+        }
         self.connect();
         loop {
             while !self.pending.is_empty() {
@@ -263,7 +295,7 @@ impl Owner {
             session: spec.id,
             incarnation: self.incarnation,
         };
-        let (connector, places) = (spec.connector.clone(), self.place.is_none().then(|| spec.places.clone()));
+        let (transport, places) = (spec.transport.clone(), self.place.is_none().then(|| spec.places.clone()));
         let begun = Arc::new(AtomicBool::new(false));
         let beginning = begun.clone();
         let connection = async move {
@@ -275,18 +307,22 @@ impl Owner {
                 None => None,
             };
             beginning.store(true, Relaxed);
-            Ok((connector.connect(context).await?, place))
+            let reached = match transport {
+                Transport::Stream(connector) => Reached::Stream(connector.connect(context).await?),
+                Transport::Http(connector) => Reached::Http(connector.connect(context).await?),
+            };
+            Ok((reached, place))
         };
         self.connecting = Some(Connecting { connection: Box::pin(connection), begun });
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        self.pending_bytes += event.bytes().len();
+        self.pending_bytes += event.size();
         self.pending.push_back(event);
     }
 
     pub(super) fn recount_pending(&mut self) {
-        self.pending_bytes = self.pending.iter().map(|event| event.bytes().len()).sum();
+        self.pending_bytes = self.pending.iter().map(Event::size).sum();
     }
 
     /// What of the queue has not left never will: the calls that it is for may say so.
@@ -324,6 +360,7 @@ impl Owner {
         if let Some(link) = &mut link {
             self.cut_queue(link);
         }
+        self.end_exchanges();
         let server = &self.spec.server;
         self.calls.settle_all(&mut self.deadlines, |may_have_run| Err(of_call(&error, server, may_have_run)));
         self.requests.clear();
@@ -333,12 +370,15 @@ impl Owner {
             self.last_words(&mut link, by_itself).await;
             self.ending.push(link.close());
         }
+        if let Some(exchanges) = self.exchanges.take() {
+            self.last_requests(&exchanges, by_itself).await;
+        }
         // A process may be about to start; it is closed when it is there. One that nobody has begun to start never is.
         if let Some(Connecting { connection, begun }) = self.connecting.take()
             && begun.load(Relaxed)
         {
             let until = self.close.borrow().unwrap_or(by_itself).min(Instant::now() + CONNECTING);
-            if let Ok(Ok((connection, place))) = timeout_at(until, connection).await {
+            if let Ok(Ok((Reached::Stream(connection), place))) = timeout_at(until, connection).await {
                 self.place = self.place.take().or(place);
                 self.ending.push(Link::new(connection, self.spec.limits.frame).close());
             }
@@ -364,21 +404,9 @@ impl Owner {
     /// Waits until all peers have ended, and ends them by force when it is time. False: some have not ended all the same.
     async fn await_ends(&mut self, by_itself: Instant) -> bool {
         let mut ending = std::mem::take(&mut self.ending);
-        let mut close = self.close.clone();
-        // Somebody may become less patient while we wait.
-        let kill_at = async {
-            loop {
-                let at = close.borrow_and_update().unwrap_or(by_itself).min(by_itself);
-                match timeout_at(at, close.changed()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return sleep_until(at).await,
-                    Err(_) => return,
-                }
-            }
-        };
         let in_time = tokio::select! {
             () = all_ended(&mut ending) => true,
-            () = kill_at => false,
+            () = self.until_killed(by_itself) => false,
         };
         if in_time {
             return true;
@@ -391,6 +419,24 @@ impl Owner {
             tracing::warn!(?processes, "processes of the server do not end");
         }
         is_gone
+    }
+}
+
+impl Owner {
+    /// Resolves when the end is to be made by force: at this time, or when somebody says so.
+    pub(super) fn until_killed(&self, by_itself: Instant) -> impl Future<Output = ()> + use<> {
+        let mut close = self.close.clone();
+        // Somebody may become less patient while we wait.
+        async move {
+            loop {
+                let at = close.borrow_and_update().unwrap_or(by_itself).min(by_itself);
+                match timeout_at(at, close.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return sleep_until(at).await,
+                    Err(_) => return,
+                }
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use crate::{
     names::SecretName,
-    policy::{Part, Patterns, Template},
+    policy::{Patterns, Template},
 };
 
 /// The command of a stdio server: a program, its arguments, what it sees beyond the allowed environment, and its folder.
@@ -114,11 +114,7 @@ impl fmt::Display for Command {
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A folder may come out of a variable whose value is hidden.
-        let hidden =
-            Arc::new(Patterns::of(self.env.values().flat_map(Template::parts).filter_map(|part| match part {
-                Part::Variable(value) => Some(value.as_str()),
-                Part::Text(_) | Part::Secret(_) => None,
-            })));
+        let hidden = Arc::new(Patterns::of(self.env.values().flat_map(Template::variables)));
         let cwd = self.cwd.as_ref().map(|folder| hidden.text(&folder.display().to_string()).into_owned());
         f.debug_struct("Command")
             .field("command", &self.to_string())

@@ -28,6 +28,8 @@ enum Kind {
     Unavailable,
     /// Choose another isolation, or another machine.
     Isolation(Isolation),
+    /// Change a rule, or do without.
+    Denied,
 }
 
 impl ConnectError {
@@ -46,6 +48,11 @@ impl ConnectError {
         Self { reason: reason.into(), kind: Kind::Isolation(wanted) }
     }
 
+    /// A rule of the host forbids to reach it.
+    pub(crate) fn denied(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), kind: Kind::Denied }
+    }
+
     /// The same without what is hidden.
     pub(crate) fn masked(mut self, mask: &Mask) -> Self {
         self.reason = mask.text(&self.reason).into_owned();
@@ -59,6 +66,7 @@ impl ConnectError {
             Kind::Unavailable => {
                 Error::Unavailable { server, reason, retry_after: Some(TRY_AGAIN), may_have_run: MayHaveRun::No }
             }
+            Kind::Denied => Error::Denied { what: format!("reaching server `{server}`"), reason },
             Kind::Isolation(wanted) => Error::Isolation { server, wanted, reason },
         }
     }

@@ -1,7 +1,8 @@
 //! Transports: how bytes reach a server and come back.
 //!
-//! A transport knows frames and their delimiters, processes and sockets; it does not know what a frame says. The session's
-//! task owns a [`Connection`] and is the only one that touches it.
+//! A transport knows frames and their delimiters, processes and sockets; it does not know what a frame says. There are two kinds.
+//! A *stream* has frames in both directions: the session's task owns a [`Connection`] and is the only one that touches it. Over
+//! *HTTP* there are exchanges, any number at a time, each a request and its response.
 //!
 //! [`Connector`] is the door for embedders and tests: whoever implements it brings a server of its own, in the same process
 //! if it likes.
@@ -25,8 +26,12 @@
 
 mod census;
 mod command;
+mod endpoint;
 mod error;
+pub(crate) mod exchange;
 mod framing;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 #[cfg(unix)]
 pub(crate) mod process;
 
@@ -43,9 +48,21 @@ pub use crate::future::BoxFuture;
 pub(crate) use census::{Census, SessionProcesses};
 pub use command::Command;
 pub(crate) use command::command_line;
+pub use endpoint::Endpoint;
 pub use error::ConnectError;
+pub use exchange::{ExchangeFailure, Header, Target};
 pub use framing::Framing;
 pub(crate) use framing::{FrameReader, FrameTooLarge};
+
+/// How the clients of a session reach their server.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    /// Frames in both directions.
+    Stream(Arc<dyn Connector>),
+    /// HTTP exchanges.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes one without that"))]
+    Http(Arc<dyn exchange::ExchangeConnector>),
+}
 
 /// Makes connections to one server.
 pub trait Connector: Send + Sync + 'static {

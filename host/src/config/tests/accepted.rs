@@ -28,8 +28,9 @@ fn a_url_is_an_http_server_under_each_of_its_names() {
             r#""type": "{kind}", "url": "https://example.com/mcp", "headers": {{"Authorization": "Bearer ${{TOKEN}}"}}"#
         );
 
-        let Transport::Http { url, headers } = entry(&inside).transport else { panic!("not http") };
+        let Transport::Http { url, headers, sse, .. } = entry(&inside).transport else { panic!("not http") };
 
+        assert_eq!(sse, kind == "sse");
         assert_eq!(url.value(), "https://example.com/mcp");
         assert_eq!(headers["Authorization"].value(), format!("Bearer {SECRET}"));
     }
@@ -43,10 +44,30 @@ fn a_variable_of_the_server_may_name_secrets_inside_of_a_longer_value() {
     let Transport::Stdio { env, .. } = entry.transport else { panic!("not stdio") };
     let secrets = env["URL"].parts().filter_map(|part| match part {
         Part::Secret(name) => Some(name.to_string()),
-        Part::Text(_) | Part::Variable(_) => None,
+        Part::Text(_) | Part::Variable(_) | Part::File(_) => None,
     });
     assert_eq!(secrets.collect::<Vec<_>>(), ["team/user", "team/key"]);
     assert_eq!(env["URL"].value(), format!("https://${{secret:team/user}}:${{secret:team/key}}@host/{SECRET}"));
+}
+
+#[test]
+fn a_server_at_a_url_has_a_proxy_certificates_and_secrets() {
+    let entry = entry(
+        r#""url": "https://host/", "headers": {"Authorization": "Bearer ${secret:a}", "X-Key": "${file:/run/key}"},
+           "proxy": "http://proxy:3128", "caCertificates": "/ca.pem", "clientCertificate": "/me.pem", "privateAddresses": true"#,
+    );
+
+    let Transport::Http { headers, proxy, ca_certificates, client_certificate, private_addresses, .. } =
+        entry.transport
+    else {
+        panic!("not http")
+    };
+    assert!(matches!(headers["Authorization"].parts().nth(1), Some(Part::Secret(name)) if name.as_str() == "a"));
+    assert!(matches!(headers["X-Key"].parts().next(), Some(Part::File(_))));
+    assert_eq!(proxy.as_ref().map(Expanded::value), Some("http://proxy:3128"));
+    assert_eq!(ca_certificates.as_ref().map(Expanded::value), Some("/ca.pem"));
+    assert_eq!(client_certificate.as_ref().map(Expanded::value), Some("/me.pem"));
+    assert!(private_addresses);
 }
 
 #[test]

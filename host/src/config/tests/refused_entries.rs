@@ -43,14 +43,15 @@ fn a_value_of_the_wrong_type_is_said_without_the_value() {
 
 #[test]
 fn a_secret_can_stand_in_a_variable_of_the_server_only() {
-    let message = ": a \"${secret:...}\" can stand in \"env\" only; give it to the server as a variable of \"env\": other \
+    let message = ": a \"${secret:...}\" or \"${file:...}\" can stand in \"env\" and \"headers\" only; give it to the server as a variable of \"env\": other \
                    processes can read a command line";
     let cases = [
         (r#""command": "${secret:a}""#, ".command"),
         (r#""command": "a", "args": ["b", "--key=${secret:a}"]"#, ".args[1]"),
         (r#""command": "a", "cwd": "/${secret:a}""#, ".cwd"),
         (r#""url": "https://host/${secret:a}""#, ".url"),
-        (r#""url": "https://host/", "headers": {"Authorization": "Bearer ${secret:a}"}"#, ".headers.Authorization"),
+        (r#""url": "https://host/", "proxy": "http://${secret:a}@proxy""#, ".proxy"),
+        (r#""command": "a", "args": ["${file:/a}"]"#, ".args[0]"),
     ];
 
     for (inside, key) in cases {

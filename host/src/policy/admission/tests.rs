@@ -42,6 +42,10 @@ fn command(program: &str) -> Wanted {
     }
 }
 
+fn url<'a>(address: &'a str, headers: &'a BTreeMap<String, Template>, wishes: Wishes) -> Reached<'a> {
+    Reached::Url { address, headers, wishes }
+}
+
 impl Wanted {
     fn against(&self, policy: &Policy) -> Result<Admitted, Vec<String>> {
         let reached = Reached::Command {
@@ -185,12 +189,50 @@ fn a_variable_that_steers_code_is_named_as_such() {
 #[test]
 fn an_address_is_allowed_by_its_origin() {
     let policy = Policy::new().allow_origin("https://mcp.example.com");
-    let at = |address: &str| judge(&policy, "mine", Reached::Url(address), &command(""));
+    let at = |address: &str| judge(&policy, "mine", url(address, &BTreeMap::new(), Wishes::default()), &command(""));
 
     assert!(at("https://mcp.example.com/team/mcp").is_ok());
     assert!(only(at("http://mcp.example.com/")).contains("its origin http://mcp.example.com is not allowed"));
     let refused = only(at("https://mcp.example.com:hunter2@evil.example/"));
     assert!(refused.contains("a user in it") && !refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
+fn an_address_in_other_digits_is_the_same_address() {
+    let allowed = Policy::new().allow_origin("http://127.0.0.1:8080");
+    let denied = Policy::new().allow_origin("https://mcp.example.com");
+
+    for address in
+        ["http://127.0.0.1:8080/", "http://2130706433:8080/", "http://0x7f.1:8080/", "http://0177.0.0.1:8080/"]
+    {
+        let at =
+            |policy: &Policy| judge(policy, "mine", url(address, &BTreeMap::new(), Wishes::default()), &command(""));
+        assert!(at(&allowed).is_ok(), "{address}");
+        assert!(only(at(&denied)).contains("its origin http://127.0.0.1:8080 is not allowed"), "{address}");
+    }
+}
+
+#[test]
+fn a_header_field_has_allowed_secrets_and_no_files() {
+    let policy = Policy::new().allow_origin("https://a.example").allow_secret("team/*");
+    let with = |value: Template| {
+        let headers = BTreeMap::from([("authorization".to_owned(), value)]);
+        judge(&policy, "mine", url("https://a.example", &headers, Wishes::default()), &command(""))
+    };
+
+    assert!(with(Template::secret("team/token".into()).after("Bearer ")).is_ok());
+    assert!(only(with(Template::secret("token".into()))).contains("`token` of its header field `authorization`"));
+    assert!(only(with(Template::file("/etc/shadow"))).contains("the content of the file `/etc/shadow`"));
+}
+
+#[test]
+fn a_proxy_certificates_and_private_addresses_are_the_platforms_to_give() {
+    let policy = Policy::new().allow_origin("https://a.example");
+    let all = Wishes { proxy: true, certificates: true, private_addresses: true };
+
+    let violations = judge(&policy, "mine", url("https://a.example", &BTreeMap::new(), all), &command("")).unwrap_err();
+
+    assert_eq!(violations.len(), 3, "{violations:?}");
 }
 
 #[test]
@@ -207,7 +249,8 @@ fn a_definition_and_its_name_are_bounded() {
 
     let origin = Policy::new().allow_origin("https://a.example");
     for name in ["", "a\u{1b}[31m", &"x".repeat(129)] {
-        let refused = only(judge(&origin, name, Reached::Url("https://a.example"), &command("")));
+        let refused =
+            only(judge(&origin, name, url("https://a.example", &BTreeMap::new(), Wishes::default()), &command("")));
         assert!(refused.contains("its name"), "{refused}");
     }
 }

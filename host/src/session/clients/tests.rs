@@ -10,7 +10,7 @@ use crate::{
     guest::{Component, ComponentSource, GuestEngine, boundary::Answer},
     policy::Mask,
     session::{Asked, Asker, Places},
-    transport::{BoxFuture, ConnectContext, ConnectError, Connection, Connector},
+    transport::{BoxFuture, ConnectContext, ConnectError, Connection, Connector, Transport},
 };
 
 /// Nothing here takes longer, unless it never comes.
@@ -47,7 +47,7 @@ async fn spec() -> SessionSpec {
         tenant: "acme".into(),
         user: None,
         server: "silent".into(),
-        connector: Arc::new(Silent),
+        transport: Transport::Stream(Arc::new(Silent)),
         mask: Arc::new(Mask::default()),
         places: Places::of_tenant(1, &Places::of_runtime(1)),
         component: Component::load(&engine, ComponentSource::Embedded).await.unwrap(),
