@@ -41,11 +41,6 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Whether its request may have left.
-    pub(super) fn has_left(&self) -> bool {
-        self.departure.has_left()
-    }
-
     /// Sees to it that its request does not leave, if it has not.
     pub(super) fn withdraw(&self) -> bool {
         self.departure.withdraw()

@@ -12,6 +12,7 @@ mod faulty_guests;
 mod guarantees;
 mod guest_states;
 mod hostile_servers;
+mod http;
 mod invented_protocol;
 mod native_and_wasm;
 mod payloads;

@@ -9,7 +9,7 @@ use innkeeper::{
 };
 use innkeeper_tests::in_process::{Pipes, limits_for_paused_clock};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{House, Manner, Scripted, mannered, scripted, tenant_of};
 
@@ -109,17 +109,4 @@ async fn a_server_that_never_opens_is_an_error_with_its_name_and_the_time_that_i
         assert_eq!(error.to_string(), "opening the session with server `scripted` took longer than 30s");
         assert_eq!((error.may_have_run(), house.runtime.status().leases), (MayHaveRun::No, 0));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_this_version_cannot_reach_is_refused_at_once_and_opens_nothing() {
-    let runtime = Runtime::builder().limits(limits_for_paused_clock()).start().await.unwrap();
-    let catalog = Catalog::new().server("remote", Server::url("https://example.com/mcp"));
-    let tenant = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
-
-    let error = timeout(Duration::ZERO, tenant.lease("alice", "remote")).await.unwrap().unwrap_err();
-
-    assert_eq!(error.code(), "unsupported", "{error}");
-    assert!(error.to_string().contains("https://example.com/mcp"), "{error}");
-    assert!(runtime.status().sessions.is_empty());
 }
