@@ -125,8 +125,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Where the secrets are kept that catalogs name, by [`Command::env_secret`](crate::Command::env_secret) or as
-    /// `${secret:NAME}`. Default: nowhere, and a server that names one is [`Error::Start`].
+    /// Where the secrets are kept that catalogs name, by [`Command::env_secret`](crate::Command::env_secret),
+    /// [`Endpoint::bearer_secret`](crate::Endpoint::bearer_secret) and the like, or as `${secret:NAME}`. Default: nowhere, and a server that names one is [`Error::Start`].
     pub fn secrets(mut self, store: impl SecretStore) -> Self {
         self.secrets = Arc::new(store);
         self

@@ -206,6 +206,9 @@ fn exit_of(error: &Error) -> Exit {
 fn hint_for(error: &Error) -> Option<&'static str> {
     match error {
         Error::Timeout { .. } => Some("give it more time with --timeout, or see what the server says with -v"),
+        Error::AuthorizationRequired { .. } => {
+            Some("give its entry credentials in \"headers\", such as \"${secret:NAME}\"")
+        }
         Error::Protocol { .. } => Some("see what the server says with -v; is it an MCP server?"),
         Error::TooLarge { setting: "frame", .. } => Some(SMALLER),
         Error::ServerExited { exit, may_have_run: MayHaveRun::No, .. } if exit.stderr.is_empty() => {

@@ -1,8 +1,8 @@
 //! Secrets: what a platform keeps, and servers are given.
 //!
-//! A catalog names a secret and does not have it. Its value is asked for whenever a server is started, for whoever it is started
-//! for, goes into the environment of that process, and is forgotten with it: a secret that was replaced reaches the next
-//! process, and what reads a catalog, a log or an error reads a name.
+//! A catalog names a secret and does not have it. Its value is asked for whenever a server is started, or a request is made to one
+//! at a URL, for whoever that is done for; it goes into the environment of that process, or a header field of that request, and is
+//! forgotten with it: a secret that was replaced reaches the next, and what reads a catalog, a log or an error reads a name.
 
 use std::fmt;
 
@@ -40,9 +40,9 @@ impl fmt::Debug for Secret {
 pub struct SecretRequest {
     /// The tenant. A store gives a tenant its own secrets only: nothing else keeps tenants apart here.
     pub tenant: TenantName,
-    /// The user, where the server is started for one.
+    /// The user, where the server is used for one.
     pub user: Option<UserName>,
-    /// The server that is started.
+    /// The server that is started, or that a request is made to.
     pub server: ServerName,
     /// The name, as the catalog has it.
     pub name: SecretName,
@@ -69,7 +69,8 @@ pub struct SecretRequest {
 /// }
 /// ```
 pub trait SecretStore: Send + Sync + 'static {
-    /// The value of a secret. Called for each process that is started with it, once for each name; several at a time.
+    /// The value of a secret. Called for each process that is started with it, and for each request that is made with it, once for
+    /// each name; several at a time. A store that is slow keeps values for a while: a call of a tool is a request.
     ///
     /// # Errors
     ///
@@ -78,7 +79,7 @@ pub trait SecretStore: Send + Sync + 'static {
     /// # Cancellation
     ///
     /// The host drops the future when the session is closed or the time for opening it,
-    /// [`Limits::open`](crate::Limits::open), has passed.
+    /// [`Limits::open`](crate::Limits::open), has passed; that of a request with its call.
     fn resolve(&self, request: SecretRequest) -> BoxFuture<'static, Result<Secret, SecretError>>;
 }
 

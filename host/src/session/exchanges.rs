@@ -20,6 +20,8 @@ pub(super) struct Exchanges {
     /// so each has a number that no other has.
     ids: BTreeMap<u64, u64>,
     next_number: u64,
+    /// Bytes of requests that are not answered yet.
+    queued: usize,
     hub: Hub,
     told: Receiver<Told>,
     /// Those that were refused before they began.
@@ -35,7 +37,7 @@ pub(super) struct Exchange {
     /// Whether events follow, for as long as the server likes.
     pub(super) is_stream: bool,
     departure: Arc<Departure>,
-    /// Bytes of its request.
+    /// Bytes of its request, until it is answered.
     size: usize,
     task: AbortHandle,
 }
@@ -61,6 +63,7 @@ impl Exchanges {
             open: BTreeMap::new(),
             ids: BTreeMap::new(),
             next_number: 0,
+            queued: 0,
             hub,
             told,
             refused: VecDeque::new(),
@@ -75,10 +78,8 @@ impl Exchanges {
         self.open.len() + self.refused.len()
     }
 
-    /// Bytes of requests that are not answered yet.
     pub(super) fn queued(&self) -> usize {
-        // A small number; each has its own size, so that none can be forgotten.
-        self.open.values().map(|exchange| exchange.size).sum()
+        self.queued
     }
 
     /// Begins an exchange under an id that is not open.
@@ -88,6 +89,7 @@ impl Exchanges {
         let teller = self.hub.teller(number);
         let departure = teller.departure().clone();
         let size = request.body.as_ref().map_or(0, bytes::Bytes::len);
+        self.queued += size;
         let task = tokio::spawn(self.exchanger.exchange(request, teller)).abort_handle();
         self.ids.insert(number, id);
         self.open.insert(id, Exchange { number, call, due, is_stream: false, departure, size, task });
@@ -115,6 +117,7 @@ impl Exchanges {
         self.refused.retain(|(refused, _)| *refused != id);
         let exchange = self.open.remove(&id)?;
         self.ids.remove(&exchange.number);
+        self.queued -= exchange.size;
         Some(exchange)
     }
 
@@ -122,6 +125,7 @@ impl Exchanges {
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Exchange> + use<> {
         self.refused.clear();
         self.ids.clear();
+        self.queued = 0;
         std::mem::take(&mut self.open).into_values()
     }
 
@@ -155,7 +159,7 @@ impl Exchanges {
     fn open_news(&mut self, told: Told) -> Option<(u64, News)> {
         let id = *self.ids.get(&told.number)?;
         if let (News::Head(_), Some(exchange)) = (&told.news, self.open.get_mut(&id)) {
-            exchange.size = 0;
+            self.queued -= std::mem::take(&mut exchange.size);
         }
         Some((id, told.news))
     }

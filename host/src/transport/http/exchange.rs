@@ -155,9 +155,9 @@ impl HttpExchanger {
             return Ok(());
         }
         if is_stream {
-            self.read_events(response, teller).await?
+            self.read_events(response, teller).await?;
         } else {
-            self.read_body(response, teller).await?
+            self.read_body(response, teller).await?;
         }
         teller.tell(News::End).await;
         Ok(())

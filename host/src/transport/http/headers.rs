@@ -11,7 +11,7 @@ use super::failure;
 
 /// Header fields of a response, and bytes of all of them.
 pub(super) const MOST: usize = 100;
-pub(super) const MOST_BYTES: usize = 64 * 1024;
+pub(super) const MOST_BYTES: u32 = 64 * 1024;
 
 /// Bytes of a challenge, for people.
 const LONGEST_CHALLENGE: usize = 2 * 1024;
@@ -83,7 +83,7 @@ pub(super) fn of_request(guest: &[Header], own: &Variables) -> Result<HeaderMap,
 /// server repeats what it was sent.
 pub(super) fn of_response(headers: &HeaderMap, mask: &Mask) -> Result<Vec<Header>, Failed> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if headers.len() > MOST || bytes > MOST_BYTES {
+    if headers.len() > MOST || bytes > MOST_BYTES as usize {
         let message = format!("the response has {} header fields of {bytes} bytes", headers.len());
         return Err(failure::plain(ExchangeFailure::TooLarge, message));
     }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_head_of_a_response_is_bounded() {
         let mut headers = HeaderMap::new();
-        headers.insert("x-long", HeaderValue::from_str(&"a".repeat(MOST_BYTES)).unwrap());
+        headers.insert("x-long", HeaderValue::from_str(&"a".repeat(MOST_BYTES as usize)).unwrap());
 
         let failed = of_response(&headers, &Mask::default()).unwrap_err();
 

@@ -26,6 +26,8 @@ mod pool;
 mod redirect;
 mod resolver;
 mod sse;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::sync::Arc;

@@ -67,6 +67,12 @@ impl Default for HttpClients {
 }
 
 impl HttpClients {
+    /// Those of a tenant whose names lead where a test says.
+    #[cfg(test)]
+    pub(super) fn looking_up(lookup: Arc<dyn Lookup>) -> Self {
+        Self { lookup, ..Self::default() }
+    }
+
     /// A client for a server. Blocks: it may read files with certificates.
     pub(super) fn get(&self, endpoint: &Endpoint, url: &Url, limits: &Limits) -> Result<Arc<Client>, ConnectError> {
         let key = Key {
@@ -96,7 +102,7 @@ impl HttpClients {
 
     fn build(&self, key: &Key, endpoint: &Endpoint, url: &Url, limits: &Limits) -> Result<Client, ConnectError> {
         headers::check(endpoint)?;
-        let proxy = key.proxy.as_deref().map(|proxy| proxy_at(proxy)).transpose()?;
+        let proxy = key.proxy.as_deref().map(proxy_at).transpose()?;
         let resolver = Resolver {
             lookup: self.lookup.clone(),
             host: url.host_str().unwrap_or_default().to_owned(),
@@ -118,7 +124,7 @@ impl HttpClients {
             .tcp_keepalive_interval(KEEP_ALIVE_ANSWER)
             .tcp_keepalive_retries(KEEP_ALIVE_TRIES)
             .http1_max_headers(headers::MOST)
-            .http2_max_header_list_size(headers::MOST_BYTES as u32)
+            .http2_max_header_list_size(headers::MOST_BYTES)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
             .http2_initial_stream_window_size(STREAM_WINDOW)
@@ -167,7 +173,7 @@ mod tests {
         let others = [
             Endpoint::new("https://b.example/mcp"),
             endpoint.clone().private_addresses(true),
-            endpoint.clone().proxy("http://proxy:3128"),
+            endpoint.proxy("http://proxy:3128"),
         ];
 
         assert!(Arc::ptr_eq(&first, &same));

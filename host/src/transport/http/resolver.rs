@@ -99,13 +99,20 @@ impl fmt::Display for Refused {
 impl StdError for Refused {}
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Mutex;
 
     use super::*;
 
     /// Answers with one list after the other, the last one for ever.
-    struct Scripted(Mutex<Vec<Vec<IpAddr>>>);
+    pub(in super::super) struct Scripted(Mutex<Vec<Vec<IpAddr>>>);
+
+    impl Scripted {
+        pub(in super::super) fn new(answers: &[&[&str]]) -> Arc<Self> {
+            let answers = answers.iter().map(|answer| answer.iter().map(|address| address.parse().unwrap()).collect());
+            Arc::new(Self(Mutex::new(answers.collect())))
+        }
+    }
 
     impl Lookup for Scripted {
         fn addresses(&self, _name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
@@ -116,8 +123,7 @@ mod tests {
     }
 
     fn resolver(reach: Reach, answers: &[&[&str]]) -> Resolver {
-        let answers = answers.iter().map(|answer| answer.iter().map(|address| address.parse().unwrap()).collect());
-        let lookup = Arc::new(Scripted(Mutex::new(answers.collect())));
+        let lookup = Scripted::new(answers);
         Resolver { lookup, host: "a.example".into(), reach, proxy: Some("proxy.internal".into()) }
     }
 
