@@ -10,18 +10,18 @@ use tokio::time::Instant;
 
 use super::{
     SessionInfo,
-    calls::Calls,
     client::State,
     deadlines::Due,
     gather::told_to_close,
     link::Link,
     owner::{Owner, guest_fault, nanoseconds},
+    payloads::{parts, range, total},
     server_requests::Asked,
 };
 use crate::{
     Error, MayHaveRun, ServerError,
     guest::{
-        Batch, GuestFault,
+        GuestFault,
         boundary::{DisconnectCause, Effect, Event, Fault, FaultKind, LogLevel, Outcome, Payload, Segment},
     },
     names::ServerName,
@@ -207,7 +207,9 @@ impl Owner {
                 of_session = true;
                 Err(self.disconnected.clone().unwrap_or_else(|| self.error_of(fault)))
             }
-            Outcome::Fault(fault) => Err(self.refusal(Some(call), fault.kind).unwrap_or_else(|| self.error_of(fault))),
+            Outcome::Fault(fault) => {
+                Err(self.refusal(Some(call), fault.kind, events).unwrap_or_else(|| self.error_of(fault)))
+            }
         };
         let server = &self.spec.server;
         self.calls.settle(call, &mut self.deadlines, |may_have_run| {
@@ -268,15 +270,10 @@ impl Owner {
     fn cause_of(&mut self, cause: DisconnectCause, events: &[Event]) -> Result<Error, Error> {
         Ok(match cause {
             DisconnectCause::Refused(payload) => Error::Server(self.server_error(&payload, events)?),
-            DisconnectCause::Fault(fault) => self.refusal(None, fault.kind).unwrap_or_else(|| self.error_of(fault)),
+            DisconnectCause::Fault(fault) => {
+                self.refusal(None, fault.kind, events).unwrap_or_else(|| self.error_of(fault))
+            }
         })
-    }
-
-    /// What the last exchange of a call, or of the session itself, has to say where the guest has no better word for why it came to
-    /// nothing.
-    fn refusal(&self, call: Option<u64>, kind: FaultKind) -> Option<Error> {
-        let of_exchange = matches!(kind, FaultKind::Disconnected | FaultKind::Other | FaultKind::Unsupported);
-        self.refusals.get(&call).filter(|_| of_exchange).cloned()
     }
 
     fn set_timer(&mut self, id: u64, at: u64) -> Result<(), Error> {
@@ -397,64 +394,6 @@ pub(super) fn of_call(error: &Error, server: &ServerName, may_have_run: MayHaveR
             unavailable(reason.clone())
         }
         error => error.clone().with_may_have_run(may_have_run),
-    }
-}
-
-/// The bytes that a payload names.
-fn parts<'a>(payload: &'a Payload, events: &'a [Event], calls: &'a Calls) -> Result<Vec<&'a [u8]>, &'static str> {
-    payload
-        .iter()
-        .map(|segment| match segment {
-            Segment::Bytes(bytes) => Ok(&bytes[..]),
-            Segment::Event { index, offset, length } => events
-                .get(*index as usize)
-                .and_then(|event| range(event.bytes(), *offset, *length))
-                .ok_or("it named a range outside of its event"),
-            Segment::Params { call, offset, length } => calls
-                .params(*call)
-                .and_then(|params| range(params, *offset, *length))
-                .ok_or("it named a range outside of the params of an open call"),
-        })
-        .collect()
-}
-
-/// The same, copied together, where they are no more than allowed.
-pub(super) fn bytes_of(payload: &Payload, events: &[Event], calls: &Calls, most: usize) -> Result<Bytes, String> {
-    // One piece of one owner is shared, not copied.
-    if let [Segment::Bytes(bytes)] = payload.as_slice()
-        && bytes.len() <= most
-    {
-        return Ok(bytes.clone());
-    }
-    let parts = parts(payload, events, calls)?;
-    let length = total(&parts);
-    if length > most {
-        return Err(format!("it made a request with a body of {length} bytes"));
-    }
-    let mut bytes = BytesMut::with_capacity(length);
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    Ok(bytes.freeze())
-}
-
-/// The bytes of parts in all. Saturating, because the same bytes may be named any number of times.
-fn total(parts: &[&[u8]]) -> usize {
-    parts.iter().fold(0, |total, part| total.saturating_add(part.len()))
-}
-
-fn range(bytes: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
-    let start = offset as usize;
-    bytes.get(start..start.checked_add(length as usize)?)
-}
-
-/// Queues the frames of a last batch, whose other effects nobody needs any more.
-pub(super) fn queue_writes(batch: &Batch, link: &mut Link) {
-    let calls = Calls::default();
-    for effect in &batch.effects {
-        if let Effect::Write { frame, .. } = effect
-            && let Ok(parts) = parts(frame, &batch.events, &calls)
-        {
-            link.queue(parts.iter().copied(), None);
-        }
     }
 }
 

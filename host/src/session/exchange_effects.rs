@@ -12,13 +12,14 @@ use tokio::{
 
 use super::{
     deadlines::Due,
-    effects::bytes_of,
+    ending::LAST_BURST,
     exchanges::Exchanges,
-    owner::{LAST_BURST, Owner, nanoseconds},
+    owner::{Owner, nanoseconds},
+    payloads::bytes_of,
 };
 use crate::{
     Error, MayHaveRun,
-    guest::boundary::{Effect, Event, ExchangeFailure, HttpRequest},
+    guest::boundary::{Effect, Event, ExchangeFailure, FaultKind, HttpRequest},
     transport::{
         Transport,
         exchange::{Failed, Head, News, Request, ServerSentEvent, check},
@@ -138,9 +139,7 @@ impl Owner {
         if let Some(due) = exchange.due {
             self.deadlines.clear(due, Due::Exchange(id));
         }
-        if let Some(call) = exchange.call
-            && exchange.withdraw()
-        {
+        if let Some(call) = exchange.unsent() {
             self.calls.cut(call);
         }
     }
@@ -149,9 +148,7 @@ impl Owner {
     pub(super) fn end_exchanges(&mut self) {
         let Some(exchanges) = &mut self.exchanges else { return };
         for exchange in exchanges.take_all() {
-            if let Some(call) = exchange.call
-                && exchange.withdraw()
-            {
+            if let Some(call) = exchange.unsent() {
                 self.calls.cut(call);
             }
         }
@@ -201,7 +198,7 @@ impl Owner {
                     self.exchanges.as_mut().and_then(|exchanges| exchanges.get_mut(id)).and_then(|open| open.call);
                 self.end_exchange(id);
                 let error = error.map(|error| error.of(self.spec.server.clone()));
-                self.remember(call, error);
+                self.remember(id, call, error);
                 self.push(Event::ExchangeFailed { exchange: id, failure, message });
             }
         }
@@ -215,9 +212,9 @@ impl Owner {
         if let (true, Some(due)) = (is_stream, exchange.due.take()) {
             self.deadlines.clear(due, Due::Exchange(id));
         }
-        if let (UNAUTHORIZED, Some(call)) = (status, call) {
+        if let (UNAUTHORIZED, true, Some(call)) = (status, exchange.counts, call) {
             // "The request has not been applied" (RFC 9110, section 15.5.2).
-            exchange.call = None;
+            exchange.counts = false;
             self.calls.cut(call);
         }
         let refusal = matches!(status, UNAUTHORIZED | FORBIDDEN).then(|| Error::AuthorizationRequired {
@@ -226,16 +223,28 @@ impl Owner {
             challenge,
             may_have_run: MayHaveRun::No,
         });
-        self.remember(call, refusal);
+        self.remember(id, call, refusal);
         self.push(Event::ResponseHead { exchange: id, status, headers });
     }
 
     /// What the last exchange of a call, or of the session itself, says of why it came to nothing. Nothing, if it came to something.
-    fn remember(&mut self, call: Option<u64>, refusal: Option<Error>) {
+    fn remember(&mut self, exchange: u64, call: Option<u64>, refusal: Option<Error>) {
         match refusal {
-            Some(refusal) => _ = self.refusals.insert(call, refusal),
+            Some(refusal) => _ = self.refusals.insert(call, (exchange, refusal)),
             None => _ = self.refusals.remove(&call),
         }
+    }
+
+    /// Why a call, or the session itself, came to nothing, where the guest has no better word for it than its last exchange.
+    pub(super) fn refusal(&self, call: Option<u64>, kind: FaultKind, events: &[Event]) -> Option<Error> {
+        if matches!(kind, FaultKind::Cancelled | FaultKind::Invalid | FaultKind::TooLarge) {
+            return None;
+        }
+        let (exchange, error) = self.refusals.get(&call)?;
+        // Once it is open, a session has exchanges that may fail without being its end.
+        let is_cause =
+            call.is_some() || !self.is_ready || events.iter().any(|event| exchange_of(event) == Some(*exchange));
+        is_cause.then(|| error.clone())
     }
 
     /// The end of HTTP: the guest's last words, and then what it wants sent at the end.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{sync::mpsc::Receiver, task::AbortHandle, time::Instant};
+use tracing::Instrument;
 
 use crate::transport::exchange::{Departure, Exchanger, Hub, News, Request, Told};
 
@@ -34,6 +35,8 @@ pub(super) struct Exchange {
     pub(super) call: Option<u64>,
     /// When its response must be there, if nothing else bounds it.
     pub(super) due: Option<Instant>,
+    /// Whether its request counts as sent for its call, once it has left.
+    pub(super) counts: bool,
     /// Whether events follow, for as long as the server likes.
     pub(super) is_stream: bool,
     departure: Arc<Departure>,
@@ -43,9 +46,9 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Sees to it that its request does not leave, if it has not.
-    pub(super) fn withdraw(&self) -> bool {
-        self.departure.withdraw()
+    /// Sees to it that its request does not leave, if it has not; the call that it was for may say so.
+    pub(super) fn unsent(&self) -> Option<u64> {
+        self.call.filter(|_| self.counts && self.departure.withdraw())
     }
 }
 
@@ -90,9 +93,10 @@ impl Exchanges {
         let departure = teller.departure().clone();
         let size = request.body.as_ref().map_or(0, bytes::Bytes::len);
         self.queued += size;
-        let task = tokio::spawn(self.exchanger.exchange(request, teller)).abort_handle();
+        let exchange = self.exchanger.exchange(request, teller).in_current_span();
+        let task = tokio::spawn(exchange).abort_handle();
         self.ids.insert(number, id);
-        self.open.insert(id, Exchange { number, call, due, is_stream: false, departure, size, task });
+        self.open.insert(id, Exchange { number, call, due, counts: true, is_stream: false, departure, size, task });
     }
 
     /// Has an exchange fail that never begins.

@@ -13,8 +13,10 @@
 //! | `client` | what others hold of a client: the way in, and its state |
 //! | `watched` | how far something is, for whoever waits for it |
 //! | `owner` | the task: from opening to its end |
+//! | `ending` | the end, in order |
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
+//! | `payloads` | the bytes that the guest names |
 //! | `calls` | open calls: their replies, params and deadlines |
 //! | `server_requests` | what the server asks the platform |
 //! | `deadlines` | the times of a session, in order |
@@ -29,11 +31,13 @@ mod client;
 mod clients;
 mod deadlines;
 mod effects;
+mod ending;
 mod exchange_effects;
 mod exchanges;
 mod gather;
 mod link;
 mod owner;
+mod payloads;
 mod places;
 mod reply;
 mod server_requests;

@@ -100,6 +100,8 @@ pub(crate) fn perform(call: &Call, state: &mut State, effects: &mut Vec<Effect>)
         }
         // Nothing is, any more.
         "unleave" => effects.extend([Effect::OnCloseRequest(None), complete(id, bytes("null"))]),
+        // Gives the connection up.
+        "quit" => effects.push(crate::give_up("it has had enough")),
         "trap" => std::process::abort(),
 
         // Uses an id twice.

@@ -117,6 +117,24 @@ async fn a_refusal_is_that_of_its_own_call() {
 }
 
 #[tokio::test]
+async fn an_exchange_that_was_refused_long_ago_is_not_why_a_session_ends() {
+    let server = HttpServer::start(|request, mut wire| async move {
+        let status = if request.text() == "secret" { 403 } else { 200 };
+        wire.write(answer(status, "text/plain", "x")).await;
+        Some(wire)
+    })
+    .await;
+    let lease = House::new().await.lease(server.url("/")).await;
+    call(&lease, "scatter:1", "POST server\n\nsecret").await.unwrap();
+    server.receives(1).await;
+    super::fetch(&lease, "POST server\n\nother").await;
+
+    let error = error(call(&lease, "quit", "")).await;
+
+    assert!(matches!(&error, Error::Unavailable { reason, .. } if reason == "it has had enough"), "{error}");
+}
+
+#[tokio::test]
 async fn a_session_has_no_more_exchanges_than_it_may_have() {
     let server = HttpServer::start(|_, mut wire| async move {
         wire.ended().await;
