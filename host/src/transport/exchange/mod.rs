@@ -229,6 +229,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_more_to_tell_than_is_taken_waits() {
+        let (hub, mut receiver) = Hub::new();
+        let mut teller = hub.teller(0);
+        for _ in 0..MOST_UNTAKEN {
+            assert!(teller.tell(News::End).await);
+        }
+
+        let mut more = std::pin::pin!(teller.tell(News::End));
+        assert!(polled(more.as_mut()).is_none());
+        receiver.recv().await;
+        assert_eq!(polled(more.as_mut()), Some(true));
+    }
+
+    /// What a future has come to.
+    fn polled<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.poll(&mut context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
     async fn room_for_what_is_large_is_given_back_when_it_is_taken() {
         let (hub, mut receiver) = Hub::new();
         let mut tellers: Vec<Teller> = (0..=MOST_LARGE as u64).map(|number| hub.teller(number)).collect();
