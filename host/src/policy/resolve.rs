@@ -84,6 +84,7 @@ impl SessionSecrets {
     }
 
     /// The same with values that are known already, which are hidden from here on.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes exchanges without it"))]
     pub(crate) fn knowing(self, known: Vec<Zeroizing<String>>) -> Self {
         self.mask.learn(known.clone());
         Self { known: known.into(), ..self }

@@ -29,6 +29,7 @@ enum Kind {
     /// Choose another isolation, or another machine.
     Isolation(Isolation),
     /// Change a rule, or do without.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes exchanges without it"))]
     Denied,
 }
 
@@ -49,6 +50,7 @@ impl ConnectError {
     }
 
     /// A rule of the host forbids to reach it.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes exchanges without it"))]
     pub(crate) fn denied(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), kind: Kind::Denied }
     }

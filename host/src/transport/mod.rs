@@ -28,6 +28,7 @@ mod census;
 mod command;
 mod endpoint;
 mod error;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes exchanges without it"))]
 pub(crate) mod exchange;
 mod framing;
 #[cfg(feature = "http")]
@@ -60,7 +61,7 @@ pub(crate) enum Transport {
     /// Frames in both directions.
     Stream(Arc<dyn Connector>),
     /// HTTP exchanges.
-    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes one without that"))]
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody makes exchanges without it"))]
     Http(Arc<dyn exchange::ExchangeConnector>),
 }
 
