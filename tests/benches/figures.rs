@@ -3,8 +3,13 @@
 //! What is compared is interleaved in one run, round by round, because machines are noisy: the ratio of a round counts, and
 //! the median of the rounds with its spread is printed. Nothing here judges.
 //!
-//! With words after `--`, only the sections of these names run: `guest`, `calls`, `spinners`, `command-line`. The variable
-//! `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
+//! With words after `--`, only the sections of these names run: `guest`, `calls`, `spinners`, `fairness`, `command-line`. The
+//! variable `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
+
+#[path = "figures/fairness.rs"]
+mod fairness;
+#[path = "figures/neighbours.rs"]
+mod neighbours;
 
 use std::{
     collections::BTreeMap,
@@ -61,6 +66,9 @@ fn main() {
         }
         if wants("spinners") {
             beside_spinners(&innkeeper, &guest).await;
+        }
+        if wants("fairness") {
+            fairness::fairness(&innkeeper, &guest).await;
         }
         if wants("command-line") {
             command_line();
@@ -160,15 +168,20 @@ fn resident() -> u32 {
 
 // ------------------------------------------------------------------------------------------------ calls to a server
 
-async fn sequential_calls(runtime: &Runtime, guest: &Component) {
-    let server = artifacts::awkward_server(Scenario::Plain);
+/// An awkward server, as a catalog names it.
+fn server(scenario: Scenario) -> Server {
+    let server = artifacts::awkward_server(scenario);
     let program = server.program.to_str().expect("paths of the target folder are text");
-    let command = innkeeper::Command::new(program).args(server.args.iter());
-    let catalog = Catalog::new().server("plain", Server::command(command));
+    Server::command(innkeeper::Command::new(program).args(&server.args))
+}
+
+async fn sequential_calls(runtime: &Runtime, guest: &Component) {
+    let catalog = Catalog::new().server("plain", server(Scenario::Plain));
     let tenant = runtime.tenant("figures").guest(guest.clone()).catalog(catalog).apply().await.expect("it applies");
     let lease = tenant.lease("user", "plain").await.expect("the server opens");
 
-    let mut native = tokio::process::Command::new(program);
+    let server = artifacts::awkward_server(Scenario::Plain);
+    let mut native = tokio::process::Command::new(&server.program);
     native.args(&server.args);
     let native = TokioChildProcess::new(native).expect("the server starts");
     let mut client = ClientConfig::default();
@@ -235,10 +248,7 @@ const PACED_CALLS: usize = 400;
 /// One session of one tenant calls at a steady pace, alone and beside guests of another tenant that compute without end until
 /// their budget kills them, and are opened again at once.
 async fn beside_spinners(runtime: &Runtime, guest: &Component) {
-    let server = artifacts::awkward_server(Scenario::Plain);
-    let program = server.program.to_str().expect("paths of the target folder are text");
-    let command = innkeeper::Command::new(program).args(server.args.iter());
-    let catalog = Catalog::new().server("plain", Server::command(command));
+    let catalog = Catalog::new().server("plain", server(Scenario::Plain));
     let tenant = runtime.tenant("victim").guest(guest.clone()).catalog(catalog).apply().await.expect("it applies");
     let lease = tenant.lease("user", "plain").await.expect("the server opens");
     let faulty = faulty::faulty(runtime).await;

@@ -12,7 +12,7 @@ use super::{
 use crate::transport::process::ProcessConnector;
 use crate::{
     Error,
-    guest::{Component, ComponentSource, Strikes},
+    guest::{Component, ComponentSource, Standing},
     names::{ServerName, SessionId, TenantName, UserName},
     registry::Key,
     session::{Places, Session, SessionSpec},
@@ -69,7 +69,7 @@ impl TenantBuilder {
             generation,
             catalog: self.catalog,
             guest,
-            strikes: Strikes::default(),
+            standing: Standing::default(),
         };
         Ok(Tenant { inner: Arc::new(inner) })
     }
@@ -98,7 +98,7 @@ pub(super) struct Inner {
     generation: u64,
     catalog: Catalog,
     guest: Component,
-    strikes: Strikes,
+    standing: Standing,
     places: Places,
 }
 
@@ -207,7 +207,7 @@ impl Tenant {
             connector,
             places: self.inner.places.clone(),
             component: self.inner.guest.clone(),
-            strikes: self.inner.strikes.clone(),
+            standing: self.inner.standing.clone(),
             revision: server.revision.clone(),
             client_info: shared.client_info.clone(),
             limits,

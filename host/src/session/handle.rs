@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     Error, Limits, MayHaveRun,
-    guest::{Component, Strikes, boundary::Answer},
+    guest::{Component, Standing, boundary::Answer},
     names::{ServerName, SessionId, TenantName, UserName},
     transport::Connector,
 };
@@ -40,7 +40,7 @@ pub(crate) struct SessionSpec {
     /// Where it takes a place before its first connection.
     pub(crate) places: super::Places,
     pub(crate) component: Component,
-    pub(crate) strikes: Strikes,
+    pub(crate) standing: Standing,
     /// The revision to speak, where the catalog fixes it.
     pub(crate) revision: Option<String>,
     pub(crate) client_info: Bytes,

@@ -132,7 +132,7 @@ pub(super) async fn run(spec: SessionSpec, mut inbox: Inbox, state: watch::Sende
     async move {
         let runner = tokio::select! {
             biased;
-            runner = Runner::new(&spec.component, spec.strikes.clone()) => {
+            runner = Runner::new(&spec.component, spec.standing.clone()) => {
                 runner.map_err(|fault| guest_fault(&spec, &fault))
             }
             () = told_to_close(&mut inbox.close) => Err(closing(&spec)),

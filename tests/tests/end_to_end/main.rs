@@ -8,6 +8,7 @@ mod connections;
 mod differential;
 mod dropped_calls;
 mod endings;
+mod fairness;
 mod faulty_guests;
 mod guest_states;
 mod hostile_servers;
