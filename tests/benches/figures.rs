@@ -68,7 +68,9 @@ fn main() {
             beside_spinners(&innkeeper, &guest).await;
         }
         if wants("fairness") {
-            fairness::fairness(&innkeeper, &guest).await;
+            // On a thread of the runtime, as what a platform does.
+            let (innkeeper, guest) = (innkeeper.clone(), guest.clone());
+            tokio::spawn(async move { fairness::fairness(&innkeeper, &guest).await }).await.expect("it does not panic");
         }
         if wants("command-line") {
             command_line();

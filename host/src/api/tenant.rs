@@ -15,7 +15,7 @@ use crate::{
     guest::{Component, ComponentSource, Standing},
     names::{ServerName, SessionId, TenantName, UserName},
     registry::Key,
-    session::{Places, Session, SessionSpec},
+    session::{Places, Session, SessionSpec, Share},
     transport::Connector,
 };
 
@@ -70,6 +70,7 @@ impl TenantBuilder {
             catalog: self.catalog,
             guest,
             standing: Standing::default(),
+            share: Share::of_tenant(),
         };
         Ok(Tenant { inner: Arc::new(inner) })
     }
@@ -99,6 +100,7 @@ pub(super) struct Inner {
     catalog: Catalog,
     guest: Component,
     standing: Standing,
+    share: Share,
     places: Places,
 }
 
@@ -208,6 +210,7 @@ impl Tenant {
             places: self.inner.places.clone(),
             component: self.inner.guest.clone(),
             standing: self.inner.standing.clone(),
+            share: self.inner.share.clone(),
             revision: server.revision.clone(),
             client_info: shared.client_info.clone(),
             limits,

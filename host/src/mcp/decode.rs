@@ -1,6 +1,31 @@
 //! Reading the server's JSON with errors that say where it is not what it should be.
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
+use tokio::task::{JoinError, JoinHandle};
+
+/// Bytes of a result from which on it is read aside. Reading so many takes about as long as handing them over; a largest one takes
+/// tens of milliseconds, for which a thread of the embedder must not stand still.
+const LARGE: usize = 256 * 1024;
+
+/// Begins to read a large result on a thread for work that blocks. None: it is to be read at once, because it is small, or
+/// because this is no tokio runtime.
+pub(super) fn aside<T: Send + 'static>(
+    raw: &Bytes,
+    read: fn(Bytes) -> Result<T, String>,
+) -> Option<JoinHandle<Result<T, String>>> {
+    let tokio = tokio::runtime::Handle::try_current().ok().filter(|_| raw.len() >= LARGE)?;
+    let raw = raw.clone();
+    Some(tokio.spawn_blocking(move || read(raw)))
+}
+
+/// What was read aside.
+pub(super) fn joined<T>(read: Result<Result<T, String>, JoinError>) -> Result<T, String> {
+    read.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Err("it was not read before the end of the tokio runtime".to_owned()),
+    })
+}
 
 /// An object, or what is wrong.
 pub(super) fn object(bytes: &[u8], what: &str) -> Result<Map<String, Value>, String> {

@@ -30,7 +30,11 @@ impl Lease {
     /// What a [`Call`](crate::Call) may return; [`Error::Protocol`] where the server's answer is no list of tools.
     pub async fn tools(&self) -> Result<Vec<Tool>, Error> {
         let list = self.call("tools/list").progress(false).all_pages().start().await?;
-        tool::list(&list).map_err(|detail| self.broke_protocol(detail))
+        let tools = match decode::aside(&list, tool::list) {
+            Some(reading) => decode::joined(reading.await),
+            None => tool::list(list),
+        };
+        tools.map_err(|detail| self.broke_protocol(detail))
     }
 
     /// Prepares a call of a tool. `arguments` are its input: a JSON object, as the tool's schema has it.

@@ -1,5 +1,6 @@
 //! Tools as a server lists them.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -33,8 +34,8 @@ pub struct Tool {
 }
 
 /// The tools of a result of `tools/list`.
-pub(super) fn list(result: &[u8]) -> Result<Vec<Tool>, String> {
-    let mut result = object(result, "the list of tools")?;
+pub(super) fn list(result: Bytes) -> Result<Vec<Tool>, String> {
+    let mut result = object(&result, "the list of tools")?;
     match result.remove("tools") {
         Some(Value::Array(tools)) => tools.into_iter().map(tool).collect(),
         _ => Err("the list of tools has no array `tools`".to_owned()),
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn a_tool_keeps_what_this_version_does_not_know() {
-        let tools = list(br#"{"tools":[{"name":"a","inputSchema":{"type":"object"},"new":1}]}"#).unwrap();
+        let tools = br#"{"tools":[{"name":"a","inputSchema":{"type":"object"},"new":1}]}"#;
+        let tools = list(Bytes::from_static(tools)).unwrap();
 
         assert_eq!(tools[0].name, "a");
         assert_eq!(serde_json::to_value(&tools[0]).unwrap()["new"], 1);
@@ -75,7 +77,7 @@ mod tests {
             (r#"{"tools":[{}]}"#, "a tool has no text `name`"),
             (r#"{"tools":[1]}"#, "a tool is not an object"),
         ] {
-            assert_eq!(list(list_text.as_bytes()).unwrap_err(), expected);
+            assert_eq!(list(list_text.into()).unwrap_err(), expected);
         }
     }
 }

@@ -2,17 +2,18 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
+use tokio::task::JoinHandle;
 
 use super::{
     content::Content,
-    decode::{object, text},
+    decode::{aside, joined, object, text},
 };
 use crate::{Call, CallBuilder, CallId, Error, Lease, MayHaveRun, ServerName};
 
@@ -48,7 +49,7 @@ impl ToolCallBuilder {
 
     /// Makes the call.
     pub fn start(self) -> ToolCall {
-        ToolCall { call: self.call.start(), server: self.server }
+        ToolCall { call: self.call.start(), reading: None, server: self.server }
     }
 }
 
@@ -70,6 +71,8 @@ impl Serialize for Params<'_> {
 #[must_use = "dropping a call cancels it"]
 pub struct ToolCall {
     call: Call,
+    /// The result, while it is read aside.
+    reading: Option<JoinHandle<Result<ToolResult, String>>>,
     server: ServerName,
 }
 
@@ -89,13 +92,23 @@ impl Future for ToolCall {
     type Output = Result<ToolResult, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.call).poll(context).map(|outcome| {
-            ToolResult::new(outcome?).map_err(|detail| Error::Protocol {
-                server: self.server.clone(),
-                detail,
-                may_have_run: MayHaveRun::Yes,
-            })
-        })
+        let result = loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(context));
+                self.reading = None;
+                break joined(read);
+            }
+            let raw = ready!(Pin::new(&mut self.call).poll(context))?;
+            match aside(&raw, ToolResult::new) {
+                Some(reading) => self.reading = Some(reading),
+                None => break ToolResult::new(raw),
+            }
+        };
+        Poll::Ready(result.map_err(|detail| Error::Protocol {
+            server: self.server.clone(),
+            detail,
+            may_have_run: MayHaveRun::Yes,
+        }))
     }
 }
 

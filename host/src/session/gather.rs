@@ -24,8 +24,9 @@ use crate::{
     transport::ConnectError,
 };
 
-/// Events of a batch. Bounds the time between two looks at the outside.
-const MOST_EVENTS: usize = 256;
+/// Events of a batch. Bounds the time between two looks at the outside: an event takes some microseconds. The call into the guest
+/// that they share takes one.
+const MOST_EVENTS: usize = 64;
 
 /// How long a connection that is over may take to give the rest of its output, and after that its process to end by itself.
 const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(250);
@@ -47,7 +48,7 @@ impl Owner {
     pub(super) async fn gather(&mut self) -> Result<(), Error> {
         loop {
             // Nor must its session keep the thread for itself.
-            tokio::task::consume_budget().await;
+            self.turn.take().await;
             if self.close.borrow().is_some() {
                 return Err(self.closing());
             }
@@ -63,16 +64,19 @@ impl Owner {
     }
 
     async fn hear(&mut self) -> Result<(), Error> {
-        let Self { close, orders, link, connecting, calls_in, deadlines, .. } = self;
-        let heard = tokio::select! {
-            biased;
-            () = told_to_close(close) => Heard::Close,
-            () = deadlines.wait() => Heard::Due,
-            Some(order) = orders.recv() => Heard::Order(order),
-            news = news(link) => Heard::News(news),
-            connection = connected(connecting) => Heard::Connected(connection),
-            call = calls_in.recv() => Heard::Call(call),
+        let Self { close, orders, link, connecting, calls_in, deadlines, turn, .. } = self;
+        let heard = async {
+            tokio::select! {
+                biased;
+                () = told_to_close(close) => Heard::Close,
+                () = deadlines.wait() => Heard::Due,
+                Some(order) = orders.recv() => Heard::Order(order),
+                news = news(link) => Heard::News(news),
+                connection = connected(connecting) => Heard::Connected(connection),
+                call = calls_in.recv() => Heard::Call(call),
+            }
         };
+        let heard = turn.wait_for(heard).await;
         if let Heard::Connected(_) = heard {
             self.connecting = None;
         }
@@ -234,6 +238,8 @@ impl Owner {
     /// The connection is over: reads what is left of it, and tells the guest.
     async fn connection_ended(&mut self, status: Option<ExitStatus>) -> Result<(), Error> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
+        // This may take a while, in which others of the tenant have things to do.
+        self.turn.end();
         // What it said last may be an answer, and may be in the pipe still: that the pipe was empty a moment ago says nothing.
         let until = Instant::now() + EXIT_AFTER_OUTPUT;
         loop {

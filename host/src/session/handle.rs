@@ -21,6 +21,7 @@ use super::{
     owner::{self, Inbox},
     reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
+    turn::Share,
     watched::Watched,
 };
 use crate::{
@@ -41,6 +42,7 @@ pub(crate) struct SessionSpec {
     pub(crate) places: super::Places,
     pub(crate) component: Component,
     pub(crate) standing: Standing,
+    pub(crate) share: Share,
     /// The revision to speak, where the catalog fixes it.
     pub(crate) revision: Option<String>,
     pub(crate) client_info: Bytes,

@@ -11,6 +11,7 @@
 //! | `owner` | the task: from opening to its end |
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
+//! | `turn` | how long it goes on before others of its thread do |
 //! | `calls` | open calls: their replies, params and deadlines |
 //! | `server_requests` | what the server asks the platform |
 //! | `deadlines` | the times of a session, in order |
@@ -27,6 +28,7 @@ mod owner;
 mod places;
 mod reply;
 mod server_requests;
+mod turn;
 mod watched;
 
 use std::fmt;
@@ -40,6 +42,7 @@ pub(crate) use handle::{Cancel, Observer, OpenCall, Session, SessionSpec, State}
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
+pub(crate) use turn::Share;
 pub(crate) use watched::Watched;
 
 /// A call of one session. Never reused in it.

@@ -31,6 +31,7 @@ use super::{
     link::{Closing, Link},
     places::Place,
     server_requests::ServerRequests,
+    turn::Turn,
 };
 use crate::{
     Error, MayHaveRun,
@@ -115,6 +116,7 @@ pub(super) struct Owner {
     pub(super) is_ready: bool,
     /// Bytes that were copied for the payloads of the present batch.
     pub(super) copied: usize,
+    pub(super) turn: Turn,
 }
 
 /// The life of a session.
@@ -172,6 +174,7 @@ impl Drop for LastWord {
 impl Owner {
     fn new(spec: SessionSpec, inbox: Inbox, state: watch::Sender<State>, runner: Runner) -> Self {
         let requests = ServerRequests::new(spec.asker.clone(), inbox.control);
+        let turn = Turn::of(spec.share.clone());
         Self {
             spec,
             state,
@@ -198,6 +201,7 @@ impl Owner {
             open_by: Instant::now(),
             is_ready: false,
             copied: 0,
+            turn,
         }
     }
 
@@ -293,6 +297,7 @@ impl Owner {
 
     /// Ends the session: no new calls, every open call settled, a last word of the guest, the process gone.
     async fn end(mut self, error: Error) {
+        self.turn.end();
         // First of all, so that whoever hears of the end and tries again gets another session.
         self.spec.observer.closing(&error);
         self.state.send_replace(State::Closing(error.clone()));

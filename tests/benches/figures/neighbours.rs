@@ -20,8 +20,8 @@ use crate::{ours, server};
 /// Sessions of a neighbour that computes or calls: twice the cores of the smallest machine that runs this.
 const BUSY: usize = 4;
 
-/// Calls that a neighbour has under way on one session: what is in flight and what the mailbox takes.
-const FLOOD: usize = 256 + 1024;
+/// Calls that a neighbour has under way on one session: as many as its mailbox takes.
+const FLOOD: usize = 1024;
 
 /// Nearly the largest frame.
 const LARGE: usize = (16 << 20) - 1024;
