@@ -6,6 +6,8 @@
 //! With words after `--`, only the sections of these names run: `guest`, `calls`, `spinners`, `fairness`, `command-line`. The
 //! variable `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
 
+#[path = "figures/clocks.rs"]
+mod clocks;
 #[path = "figures/fairness.rs"]
 mod fairness;
 #[path = "figures/neighbours.rs"]
@@ -49,7 +51,8 @@ fn main() {
     }
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| *wanted == section);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio starts");
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().on_thread_start(clocks::add_this_thread).build().expect("tokio starts");
     runtime.block_on(async {
         println!("median of {ROUNDS} rounds [least, most]\n");
         let innkeeper = Runtime::builder().start().await.expect("the runtime starts");

@@ -24,6 +24,7 @@ use innkeeper_tests::{awkward::Scenario, figures::percentile};
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use crate::{
+    clocks::Look,
     neighbours::{NEIGHBOURS, Neighbour, Neighbours},
     ours, server,
 };
@@ -44,35 +45,46 @@ const SETTLING: Duration = Duration::from_millis(400);
 /// Far more than the last call of a window takes.
 const LAST_CALL: Duration = Duration::from_secs(20);
 
-/// The times of the calls of each window, in milliseconds.
-type Windows = Vec<Vec<f64>>;
+/// What the calls of one window took, in milliseconds.
+#[derive(Default)]
+struct Window {
+    /// From when a call was due until its result was there.
+    times: Vec<f64>,
+    /// What the thread that took a call did before, once the call was there: see [`clocks`](crate::clocks).
+    waits: Vec<f64>,
+}
+
+/// What the calls beside one neighbour took, window by window.
+#[derive(Default)]
+struct Row {
+    windows: Vec<Window>,
+    /// What the neighbour did in a second of each.
+    work: Vec<f64>,
+}
 
 pub(crate) async fn fairness(runtime: &Runtime, guest: &Component) {
-    println!(
-        "load of the machine at the start: {}",
-        fs::read_to_string("/proc/loadavg").expect("/proc is mounted").trim()
-    );
+    let load = fs::read_to_string("/proc/loadavg").expect("/proc is mounted");
+    println!("load of the machine at the start: {}", load.trim());
     let leases = Arc::new(victims(runtime, guest).await);
     let neighbours = Neighbours::new(runtime, guest).await;
 
-    let mut alone = Windows::new();
-    let mut beside: Vec<Windows> = NEIGHBOURS.iter().map(|_| Windows::new()).collect();
-    let mut done = [0.0; NEIGHBOURS.len()];
-    // Compiles nothing, but touches everything once.
+    let mut alone = Row::default();
+    let mut beside: Vec<Row> = NEIGHBOURS.iter().map(|_| Row::default()).collect();
+    // So that the first that counts finds everything open.
     window(&leases).await;
     for round in 0..ROUNDS {
         for place in 0..=NEIGHBOURS.len() {
             match (place + round) % (NEIGHBOURS.len() + 1) {
-                0 => alone.push(window(&leases).await),
+                0 => alone.windows.push(window(&leases).await),
                 number => {
-                    let (times, work) = window_beside(&leases, &neighbours, NEIGHBOURS[number - 1]).await;
-                    beside[number - 1].push(times);
-                    done[number - 1] += work / ROUNDS as f64;
+                    let (window, work) = window_beside(&leases, &neighbours, NEIGHBOURS[number - 1]).await;
+                    beside[number - 1].windows.push(window);
+                    beside[number - 1].work.push(work);
                 }
             }
         }
     }
-    print(&alone, &beside, &done);
+    print(&alone, &beside);
 }
 
 /// The sessions that are called, tenant by tenant in turn.
@@ -92,39 +104,40 @@ async fn victims(runtime: &Runtime, guest: &Component) -> Vec<Lease> {
     leases
 }
 
-async fn window_beside(leases: &Arc<Vec<Lease>>, neighbours: &Neighbours, neighbour: Neighbour) -> (Vec<f64>, f64) {
+async fn window_beside(leases: &Arc<Vec<Lease>>, neighbours: &Neighbours, neighbour: Neighbour) -> (Window, f64) {
     let work = Arc::new(AtomicU64::new(0));
     let running = neighbours.start(neighbour, &work).await;
     tokio::time::sleep(SETTLING).await;
     let (before, began) = (work.load(Relaxed), Instant::now());
-    let times = window(leases).await;
+    let window = window(leases).await;
     let rate = (work.load(Relaxed) - before) as f64 / began.elapsed().as_secs_f64();
     running.stop().await;
-    (times, rate)
+    (window, rate)
 }
 
-/// The times of the calls of one window, from when they were due, in milliseconds.
-async fn window(leases: &Arc<Vec<Lease>>) -> Vec<f64> {
-    let (due_from, mut arrivals) = schedule();
+async fn window(leases: &Arc<Vec<Lease>>) -> Window {
+    let Schedule { from, mut arrivals, looks } = Schedule::begin();
     let (done, mut times) = mpsc::unbounded_channel();
+    let mut window = Window::default();
     for number in 0..CALLS {
         arrivals.read_u8().await.expect("the schedule goes on");
+        let look = looks.recv().expect("there is a look for each call");
+        window.waits.extend(look.of_this_thread_since().map(milliseconds));
         let (leases, done) = (leases.clone(), done.clone());
         tokio::spawn(async move {
             ours(&leases[number % leases.len()], 64).await;
-            let _ = done.send((due(due_from, number).elapsed()).as_secs_f64() * 1e3);
+            let _ = done.send(milliseconds(due(from, number).elapsed()));
         });
     }
     drop(done);
-    let mut all = Vec::with_capacity(CALLS);
     let gathering = async {
         while let Some(time) = times.recv().await {
-            all.push(time);
+            window.times.push(time);
         }
     };
     tokio::time::timeout(LAST_CALL, gathering).await.expect("all calls are answered");
-    assert_eq!(all.len(), CALLS, "a call failed");
-    all
+    assert_eq!(window.times.len(), CALLS, "a call failed");
+    window
 }
 
 fn due(from: Instant, number: usize) -> Instant {
@@ -132,60 +145,89 @@ fn due(from: Instant, number: usize) -> Instant {
     from + between * u32::try_from(number).expect("there are few")
 }
 
-/// A socket on which a byte arrives whenever a call is due, the first soon.
-fn schedule() -> (Instant, tokio::net::UnixStream) {
-    let (mut sender, receiver) = UnixStream::pair().expect("a socket can be had");
-    receiver.set_nonblocking(true).expect("a socket need not block");
-    let from = Instant::now() + Duration::from_millis(20);
-    thread::spawn(move || {
-        // It stands for another machine, so that it does not wait for this one where the system allows it (sched(7)).
-        // SAFETY: sched_setscheduler(2) reads the parameter, which is there.
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &libc::sched_param { sched_priority: 1 }) };
-        for number in 0..CALLS {
-            thread::sleep(due(from, number).saturating_duration_since(Instant::now()));
-            if sender.write_all(&[0]).is_err() {
-                return;
-            }
-        }
-    });
-    (from, tokio::net::UnixStream::from_std(receiver).expect("tokio takes it"))
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
-fn print(alone: &Windows, beside: &[Windows], done: &[f64]) {
+/// When calls are due.
+struct Schedule {
+    from: Instant,
+    /// A byte arrives whenever one is.
+    arrivals: tokio::net::UnixStream,
+    /// What the threads of the runtime had done by then.
+    looks: std::sync::mpsc::Receiver<Look>,
+}
+
+impl Schedule {
+    fn begin() -> Self {
+        let (mut sender, receiver) = UnixStream::pair().expect("a socket can be had");
+        receiver.set_nonblocking(true).expect("a socket need not block");
+        let (looking, looks) = std::sync::mpsc::channel();
+        let from = Instant::now() + Duration::from_millis(20);
+        thread::spawn(move || {
+            // It stands for another machine, so that it does not wait for this one where the system allows it (sched(7)).
+            // SAFETY: sched_setscheduler(2) reads the parameter, which is there.
+            unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &libc::sched_param { sched_priority: 1 }) };
+            for number in 0..CALLS {
+                thread::sleep(due(from, number).saturating_duration_since(Instant::now()));
+                if looking.send(Look::now()).is_err() || sender.write_all(&[0]).is_err() {
+                    return;
+                }
+            }
+        });
+        let arrivals = tokio::net::UnixStream::from_std(receiver).expect("tokio takes it");
+        Self { from, arrivals, looks }
+    }
+}
+
+fn print(alone: &Row, beside: &[Row]) {
     println!(
         "\n{TENANTS} tenants with {RATE} calls/s each on {SESSIONS} sessions; {} calls a row; ms, and [least, most] of {ROUNDS} rounds\n",
         CALLS * ROUNDS
     );
-    println!("| beside a tenant | p50 | p99 | at most | | rounds | it does |");
-    println!("|---|---|---|---|---|---|---|");
-    println!("| nobody | {} | {} | | | | |", cell(alone, 50), cell(alone, 99));
-    let limit = |alone: f64| (2.0 * alone).max(alone + 2.0);
-    let most = limit(pooled(alone, 99));
-    for ((neighbour, windows), done) in NEIGHBOURS.iter().zip(beside).zip(done) {
-        let verdict = if pooled(windows, 99) <= most { "met" } else { "**missed**" };
-        let pairs = alone.iter().zip(windows);
-        let met = pairs.filter(|(alone, beside)| of(beside, 99) <= limit(of(alone, 99))).count();
+    println!("| beside a tenant | p50 | p99 | p99 may be | | rounds | p99 of the wait for a thread | it does |");
+    println!("|---|---|---|---|---|---|---|---|");
+    println!("| nobody | {} | {} | | | | {} | |", alone.cell(50), alone.cell(99), alone.waits());
+    let most = limit(alone.pooled(99));
+    for (neighbour, row) in NEIGHBOURS.iter().zip(beside) {
+        let verdict = if row.pooled(99) <= most { "met" } else { "**missed**" };
+        let pairs = alone.rounds(99).into_iter().zip(row.rounds(99));
+        let met = pairs.filter(|(alone, beside)| *beside <= limit(*alone)).count();
         println!(
-            "| {} | {} | {} | {most:.1} | {verdict} | {met} of {ROUNDS} | {done:.0} {}/s |",
+            "| {} | {} | {} | {most:.1} | {verdict} | {met} of {ROUNDS} | {} | {:.0} {}/s |",
             neighbour.title(),
-            cell(windows, 50),
-            cell(windows, 99),
+            row.cell(50),
+            row.cell(99),
+            row.waits(),
+            percentile(row.work.clone(), 50),
             neighbour.unit()
         );
     }
 }
 
-/// A percentile of all calls, with those of the rounds.
-fn cell(windows: &Windows, percent: usize) -> String {
-    let rounds: Vec<f64> = windows.iter().map(|window| of(window, percent)).collect();
-    let (least, most) = (percentile(rounds.clone(), 0), percentile(rounds, 100));
-    format!("{:.2} [{least:.2}, {most:.2}]", pooled(windows, percent))
+/// What the 99th percentile may be beside a neighbour, in milliseconds.
+fn limit(alone: f64) -> f64 {
+    (2.0 * alone).max(alone + 2.0)
 }
 
-fn pooled(windows: &Windows, percent: usize) -> f64 {
-    percentile(windows.concat(), percent)
-}
+impl Row {
+    /// A percentile of all calls, with those of the rounds.
+    fn cell(&self, percent: usize) -> String {
+        let rounds = self.rounds(percent);
+        let (least, most) = (percentile(rounds.clone(), 0), percentile(rounds, 100));
+        format!("{:.2} [{least:.2}, {most:.2}]", self.pooled(percent))
+    }
 
-fn of(window: &[f64], percent: usize) -> f64 {
-    percentile(window.to_vec(), percent)
+    fn pooled(&self, percent: usize) -> f64 {
+        percentile(self.windows.iter().flat_map(|window| window.times.clone()).collect(), percent)
+    }
+
+    fn rounds(&self, percent: usize) -> Vec<f64> {
+        self.windows.iter().map(|window| percentile(window.times.clone(), percent)).collect()
+    }
+
+    fn waits(&self) -> String {
+        let waits = self.windows.iter().flat_map(|window| window.waits.clone()).collect();
+        format!("{:.2}", percentile(waits, 99))
+    }
 }
