@@ -45,7 +45,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// The error object of a server, verbatim.
+/// The error object of a server, verbatim; in place of secrets that the server was given it has `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
     raw: Bytes,
@@ -56,7 +56,7 @@ impl ServerError {
         Self { raw }
     }
 
-    /// The bytes as the server sent them: a JSON-RPC error object, unless the guest speaks something else.
+    /// The bytes as the server sent them, without secrets: a JSON-RPC error object, unless the guest speaks something else.
     pub fn raw(&self) -> &Bytes {
         &self.raw
     }

@@ -154,8 +154,8 @@ impl Neighbours {
 
 /// Has guests killed for computing without end, one after the other.
 async fn spin(tenant: Tenant, user: String, work: Arc<AtomicU64>) {
-    loop {
-        let lease = tenant.lease(&*user, "quiet").await.expect("it opens");
+    for number in 0_u64.. {
+        let lease = tenant.lease(format!("{user}-{number}"), "quiet").await.expect("it opens");
         lease.call("spin").start().await.expect_err("it is stopped");
         work.fetch_add(1, Relaxed);
     }
@@ -163,9 +163,9 @@ async fn spin(tenant: Tenant, user: String, work: Arc<AtomicU64>) {
 
 /// Has a guest compute for each call, within its budget.
 async fn compute(tenant: Tenant, user: String, method: &str, work: Arc<AtomicU64>) {
-    loop {
+    for number in 0_u64.. {
         // On a machine that is much slower it may be beyond the budget, and is then opened again.
-        let lease = tenant.lease(&*user, "quiet").await.expect("it opens");
+        let lease = tenant.lease(format!("{user}-{number}"), "quiet").await.expect("it opens");
         while lease.call(method).start().await.is_ok() {
             work.fetch_add(1, Relaxed);
         }
@@ -188,8 +188,8 @@ async fn open(tenant: Tenant, user: String, work: Arc<AtomicU64>) {
 }
 
 async fn hang(tenant: Tenant, user: String, work: Arc<AtomicU64>) {
-    loop {
-        tenant.lease(&*user, "hanging").await.expect_err("it does not open");
+    for number in 0_u64.. {
+        tenant.lease(format!("{user}-{number}"), "hanging").await.expect_err("it does not open");
         work.fetch_add(1, Relaxed);
     }
 }
