@@ -3,8 +3,8 @@
 //! What is compared is interleaved in one run, round by round, because machines are noisy: the ratio of a round counts, and
 //! the median of the rounds with its spread is printed. Nothing here judges.
 //!
-//! With words after `--`, only the sections of these names run: `guest`, `calls`, `spinners`, `fairness`, `command-line`. The
-//! variable `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
+//! With words after `--`, only the sections of these names run: `guest`, `calls`, `fairness`, `command-line`. The variable
+//! `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
 
 #[path = "figures/clocks.rs"]
 mod clocks;
@@ -31,7 +31,6 @@ use innkeeper::{
 use innkeeper_tests::{
     artifacts,
     awkward::Scenario,
-    faulty,
     figures::{ROUNDS, print},
 };
 use rmcp::{
@@ -41,7 +40,6 @@ use rmcp::{
     transport::TokioChildProcess,
 };
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 fn main() {
     // `cargo test --benches` runs this too, and only wants to know that it starts.
@@ -66,9 +64,6 @@ fn main() {
         }
         if wants("calls") {
             sequential_calls(&innkeeper, &guest).await;
-        }
-        if wants("spinners") {
-            beside_spinners(&innkeeper, &guest).await;
         }
         if wants("fairness") {
             // On a thread of the runtime, as what a platform does.
@@ -244,61 +239,6 @@ async fn theirs(native: &RunningService<RoleClient, ClientConfig>, size: usize) 
     let request = CallToolRequestParams::new("fill").with_arguments(arguments);
     let result = native.call_tool(request).await.expect("it answers");
     assert_ne!(result.is_error, Some(true));
-}
-
-// ------------------------------------------------------------------------------------------------ beside spinning guests
-
-/// Calls of one measurement: enough for a 99th percentile that is not the longest.
-const PACED_CALLS: usize = 400;
-
-/// One session of one tenant calls at a steady pace, alone and beside guests of another tenant that compute without end until
-/// their budget kills them, and are opened again at once.
-async fn beside_spinners(runtime: &Runtime, guest: &Component) {
-    let catalog = Catalog::new().server("plain", server(Scenario::Plain));
-    let tenant = runtime.tenant("victim").guest(guest.clone()).catalog(catalog).apply().await.expect("it applies");
-    let lease = tenant.lease("user", "plain").await.expect("the server opens");
-    let faulty = faulty::faulty(runtime).await;
-    let villain = faulty::tenant(runtime, "villain", &faulty, faulty::quiet()).await;
-
-    let mut alone = Vec::new();
-    for spinners in [2, 4] {
-        let (mut beside, mut ratios) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS / 3 {
-            let before = paced_p99(&lease).await;
-            let mut spinning = JoinSet::new();
-            for number in 0..spinners {
-                let villain = villain.clone();
-                spinning.spawn(async move {
-                    loop {
-                        let lease = villain.lease(format!("spinner-{number}"), "quiet").await.expect("it opens");
-                        lease.call("spin").start().await.expect_err("it is stopped");
-                    }
-                });
-            }
-            let during = paced_p99(&lease).await;
-            spinning.shutdown().await;
-            alone.push(before);
-            beside.push(during);
-            ratios.push(during / before);
-        }
-        print(&format!("p99 of a call beside {spinners} spinning guests"), beside, "ms");
-        print(&format!("p99 of a call beside {spinners} spinning guests: ratio to alone"), ratios, "");
-    }
-    print("p99 of a call alone", alone, "ms");
-}
-
-/// The 99th percentile of the time of a call, in milliseconds.
-async fn paced_p99(lease: &Lease) -> f64 {
-    let mut pace = tokio::time::interval(Duration::from_millis(5));
-    let mut times = Vec::with_capacity(PACED_CALLS);
-    for _ in 0..PACED_CALLS {
-        pace.tick().await;
-        let began = Instant::now();
-        ours(lease, 64).await;
-        times.push(began.elapsed().as_secs_f64() * 1e3);
-    }
-    times.sort_by(f64::total_cmp);
-    times[PACED_CALLS * 99 / 100 - 1]
 }
 
 // ------------------------------------------------------------------------------------------------ the command line

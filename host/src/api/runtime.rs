@@ -35,7 +35,7 @@ use crate::{
     names::{ServerName, SessionId, TenantName},
     policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
-    session::{Observer, Places, Session, SessionInfo},
+    session::{Observer, Places, Session, SessionInfo, Threads},
     telemetry,
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     /// Places of the sessions of all tenants.
     pub(super) places: Arc<Semaphore>,
+    /// What the sessions of all tenants run on.
+    pub(super) threads: Threads,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
     pub(super) edge: Arc<dyn Edge>,
     pub(super) secrets: Arc<dyn SecretStore>,
@@ -183,6 +185,7 @@ impl RuntimeBuilder {
             edge: self.edge,
             secrets: self.secrets,
             client_info: self.client_info.to_string().into(),
+            threads: Threads::of(&tokio::runtime::Handle::current()),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
             numbers: AtomicU64::new(0),

@@ -124,6 +124,7 @@ impl TenantBuilder {
         let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits)?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
+        let share = self.shared.threads.share();
         let inner = Inner {
             places,
             shared: self.shared,
@@ -132,7 +133,7 @@ impl TenantBuilder {
             admission,
             guest,
             standing: Standing::default(),
-            share: Share::of_tenant(),
+            share,
             handler: self.handler,
             edge,
         };

@@ -15,7 +15,7 @@
 //! | `owner` | the task: from opening to its end |
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
-//! | `turn` | how long it goes on before others of its thread do |
+//! | `turn` | how long a session goes on before others do |
 //! | `calls` | open calls: their replies, params and deadlines |
 //! | `server_requests` | what the server asks the platform |
 //! | `deadlines` | the times of a session, in order |
@@ -51,7 +51,7 @@ pub(crate) use clients::{Observer, Session};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
-pub(crate) use turn::Share;
+pub(crate) use turn::{Share, Threads};
 pub(crate) use watched::{Life, Watched};
 
 /// A call of one session. Never reused in it.

@@ -1,11 +1,11 @@
 //! What a tenant notices of its neighbours: its calls alone, and beside a tenant of the same runtime that misbehaves, in turn.
 //!
-//! Calls begin by a schedule that waits for no answer, and their time counts from when they were due: a call that begins late
-//! because the machine was taken is late, and is not left out. They come over a socket, as requests of a platform do.
-//!
 //! A round has one window without a neighbour and one beside each, in an order that changes, so that what else the machine
 //! does meets all of them alike. A neighbour meets the goal if the 99th percentile of the calls beside it is at most twice
 //! that of the calls alone, or two milliseconds more.
+//!
+//! Requests come over a socket, as those of a platform do, by a schedule that waits for no answer, and their time counts from
+//! when they were sent: one that nobody takes because the threads are busy is late, and is not left out.
 
 use std::{
     fs,
@@ -29,18 +29,20 @@ use crate::{
     ours, server,
 };
 
-/// Tenants whose calls are measured, each with [`RATE`] calls a second on [`SESSIONS`] sessions. Several, so that a run takes
-/// minutes: 3,000 calls of one take a minute, and there is a window for each neighbour.
-const TENANTS: usize = 4;
+/// Sessions of the tenant that is measured, and its calls a second on all of them.
 const SESSIONS: usize = 10;
 const RATE: u32 = 50;
 
-/// 3,000 calls for each neighbour, 300 in a window.
+/// 3,000 calls beside each neighbour, 300 in a window. The variable asks for fewer rounds, to see whether all of it runs.
 const ROUNDS: usize = 10;
-const CALLS: usize = 300;
+const ROUNDS_VARIABLE: &str = "INNKEEPER_FAIRNESS_ROUNDS";
+const CALLS: u32 = 300;
 
 /// Until a neighbour does what it does all the time: its sessions are open, its first guests were killed.
 const SETTLING: Duration = Duration::from_millis(400);
+
+/// Until the first call of a window, whose sender is to be there before.
+const FIRST_CALL: Duration = Duration::from_millis(20);
 
 /// Far more than the last call of a window takes.
 const LAST_CALL: Duration = Duration::from_secs(20);
@@ -48,9 +50,9 @@ const LAST_CALL: Duration = Duration::from_secs(20);
 /// What the calls of one window took, in milliseconds.
 #[derive(Default)]
 struct Window {
-    /// From when a call was due until its result was there.
+    /// From when a request was sent until its result was there.
     times: Vec<f64>,
-    /// What the thread that took a call did before, once the call was there: see [`clocks`](crate::clocks).
+    /// What the thread that took a request did before, once that was there: see [`clocks`](crate::clocks).
     waits: Vec<f64>,
 }
 
@@ -63,16 +65,17 @@ struct Row {
 }
 
 pub(crate) async fn fairness(runtime: &Runtime, guest: &Component) {
+    let rounds = std::env::var(ROUNDS_VARIABLE).map_or(ROUNDS, |rounds| rounds.parse().expect("it is a number"));
     let load = fs::read_to_string("/proc/loadavg").expect("/proc is mounted");
     println!("load of the machine at the start: {}", load.trim());
-    let leases = Arc::new(victims(runtime, guest).await);
+    let leases = Arc::new(sessions(runtime, guest).await);
     let neighbours = Neighbours::new(runtime, guest).await;
 
     let mut alone = Row::default();
     let mut beside: Vec<Row> = NEIGHBOURS.iter().map(|_| Row::default()).collect();
     // So that the first that counts finds everything open.
     window(&leases).await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         for place in 0..=NEIGHBOURS.len() {
             match (place + round) % (NEIGHBOURS.len() + 1) {
                 0 => alone.windows.push(window(&leases).await),
@@ -87,19 +90,14 @@ pub(crate) async fn fairness(runtime: &Runtime, guest: &Component) {
     print(&alone, &beside);
 }
 
-/// The sessions that are called, tenant by tenant in turn.
-async fn victims(runtime: &Runtime, guest: &Component) -> Vec<Lease> {
+/// The sessions that are called in turn.
+async fn sessions(runtime: &Runtime, guest: &Component) -> Vec<Lease> {
     let catalog = Catalog::new().server("plain", server(Scenario::Plain));
-    let mut tenants = Vec::new();
-    for number in 0..TENANTS {
-        let tenant = runtime.tenant(format!("victim-{number}")).guest(guest.clone()).catalog(catalog.clone());
-        tenants.push(tenant.apply().await.expect("the name is free"));
-    }
+    let tenant = runtime.tenant("measured").guest(guest.clone()).catalog(catalog);
+    let tenant = tenant.apply().await.expect("the name is free");
     let mut leases = Vec::new();
     for user in 0..SESSIONS {
-        for tenant in &tenants {
-            leases.push(tenant.lease(format!("user-{user}"), "plain").await.expect("the server opens"));
-        }
+        leases.push(tenant.lease(format!("user-{user}"), "plain").await.expect("the server opens"));
     }
     leases
 }
@@ -116,17 +114,17 @@ async fn window_beside(leases: &Arc<Vec<Lease>>, neighbours: &Neighbours, neighb
 }
 
 async fn window(leases: &Arc<Vec<Lease>>) -> Window {
-    let Schedule { from, mut arrivals, looks } = Schedule::begin();
+    let (mut requests, sent) = send_requests();
     let (done, mut times) = mpsc::unbounded_channel();
     let mut window = Window::default();
-    for number in 0..CALLS {
-        arrivals.read_u8().await.expect("the schedule goes on");
-        let look = looks.recv().expect("there is a look for each call");
+    for lease in (0..leases.len()).cycle().take(CALLS as usize) {
+        requests.read_u8().await.expect("all are sent");
+        let (at, look) = sent.recv().expect("it was said when");
         window.waits.extend(look.of_this_thread_since().map(milliseconds));
         let (leases, done) = (leases.clone(), done.clone());
         tokio::spawn(async move {
-            ours(&leases[number % leases.len()], 64).await;
-            let _ = done.send(milliseconds(due(from, number).elapsed()));
+            ours(&leases[lease], 64).await;
+            let _ = done.send(milliseconds(at.elapsed()));
         });
     }
     drop(done);
@@ -136,54 +134,38 @@ async fn window(leases: &Arc<Vec<Lease>>) -> Window {
         }
     };
     tokio::time::timeout(LAST_CALL, gathering).await.expect("all calls are answered");
-    assert_eq!(window.times.len(), CALLS, "a call failed");
+    assert_eq!(window.times.len(), CALLS as usize, "a call failed");
     window
 }
 
-fn due(from: Instant, number: usize) -> Instant {
-    let between = Duration::from_secs(1) / RATE / u32::try_from(TENANTS).expect("there are few");
-    from + between * u32::try_from(number).expect("there are few")
+/// Sends a byte for each call of a window when it is due, and says when that was and what the threads of the runtime had done
+/// by then.
+fn send_requests() -> (tokio::net::UnixStream, std::sync::mpsc::Receiver<(Instant, Look)>) {
+    let (mut sender, receiver) = UnixStream::pair().expect("a socket can be had");
+    receiver.set_nonblocking(true).expect("a socket need not block");
+    let (saying, sent) = std::sync::mpsc::channel();
+    let from = Instant::now() + FIRST_CALL;
+    thread::spawn(move || {
+        for number in 0..CALLS {
+            let due = from + Duration::from_secs(1) / RATE * number;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if saying.send((Instant::now(), Look::now())).is_err() || sender.write_all(&[0]).is_err() {
+                return;
+            }
+        }
+    });
+    (tokio::net::UnixStream::from_std(receiver).expect("tokio takes it"), sent)
 }
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// When calls are due.
-struct Schedule {
-    from: Instant,
-    /// A byte arrives whenever one is.
-    arrivals: tokio::net::UnixStream,
-    /// What the threads of the runtime had done by then.
-    looks: std::sync::mpsc::Receiver<Look>,
-}
-
-impl Schedule {
-    fn begin() -> Self {
-        let (mut sender, receiver) = UnixStream::pair().expect("a socket can be had");
-        receiver.set_nonblocking(true).expect("a socket need not block");
-        let (looking, looks) = std::sync::mpsc::channel();
-        let from = Instant::now() + Duration::from_millis(20);
-        thread::spawn(move || {
-            // It stands for another machine, so that it does not wait for this one where the system allows it (sched(7)).
-            // SAFETY: sched_setscheduler(2) reads the parameter, which is there.
-            unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &libc::sched_param { sched_priority: 1 }) };
-            for number in 0..CALLS {
-                thread::sleep(due(from, number).saturating_duration_since(Instant::now()));
-                if looking.send(Look::now()).is_err() || sender.write_all(&[0]).is_err() {
-                    return;
-                }
-            }
-        });
-        let arrivals = tokio::net::UnixStream::from_std(receiver).expect("tokio takes it");
-        Self { from, arrivals, looks }
-    }
-}
-
 fn print(alone: &Row, beside: &[Row]) {
+    let rounds = alone.windows.len();
     println!(
-        "\n{TENANTS} tenants with {RATE} calls/s each on {SESSIONS} sessions; {} calls a row; ms, and [least, most] of {ROUNDS} rounds\n",
-        CALLS * ROUNDS
+        "\n{RATE} calls/s on {SESSIONS} sessions, {} beside each neighbour; ms, all rounds and [least, most] of {rounds}\n",
+        CALLS as usize * rounds
     );
     println!("| beside a tenant | p50 | p99 | p99 may be | | rounds | p99 of the wait for a thread | it does |");
     println!("|---|---|---|---|---|---|---|---|");
@@ -194,7 +176,7 @@ fn print(alone: &Row, beside: &[Row]) {
         let pairs = alone.rounds(99).into_iter().zip(row.rounds(99));
         let met = pairs.filter(|(alone, beside)| *beside <= limit(*alone)).count();
         println!(
-            "| {} | {} | {} | {most:.1} | {verdict} | {met} of {ROUNDS} | {} | {:.0} {}/s |",
+            "| {} | {} | {} | {most:.1} | {verdict} | {met} of {rounds} | {} | {:.0} {}/s |",
             neighbour.title(),
             row.cell(50),
             row.cell(99),
@@ -211,7 +193,7 @@ fn limit(alone: f64) -> f64 {
 }
 
 impl Row {
-    /// A percentile of all calls, with those of the rounds.
+    /// A percentile of all calls, with the least and the most of the rounds.
     fn cell(&self, percent: usize) -> String {
         let rounds = self.rounds(percent);
         let (least, most) = (percentile(rounds.clone(), 0), percentile(rounds, 100));

@@ -52,7 +52,7 @@ async fn spec() -> SessionSpec {
         places: Places::of_tenant(1, &Places::of_runtime(1)),
         component: Component::load(&engine, ComponentSource::Embedded).await.unwrap(),
         standing: crate::guest::Standing::default(),
-        share: crate::session::Share::of_tenant(),
+        share: crate::session::Threads::of(&tokio::runtime::Handle::current()).share(),
         revision: None,
         client_info: Bytes::from_static(b"{}"),
         limits,
