@@ -131,8 +131,9 @@ mod tests {
     #[test]
     fn no_two_tenants_are_one_party() {
         let (acme, other) = (Standing::default(), Standing::default());
+        let again = acme.clone();
 
         assert_ne!(acme.party(), other.party());
-        assert_eq!(acme.party(), acme.clone().party());
+        assert_eq!(acme.party(), again.party());
     }
 }

@@ -24,8 +24,8 @@ use crate::{
     transport::ConnectError,
 };
 
-/// Events of a batch. Bounds the time between two looks at the outside: an event takes some microseconds. The call into the guest
-/// that they share takes one.
+/// Events of a batch. Bounds the time between two looks at the outside, and how late a turn ends: an event takes some microseconds.
+/// The call into the guest that they share takes one.
 const MOST_EVENTS: usize = 64;
 
 /// How long a connection that is over may take to give the rest of its output, and after that its process to end by itself.
@@ -47,7 +47,7 @@ impl Owner {
     /// What must not wait is looked at each time: a server that always has something to say must not switch off deadlines.
     pub(super) async fn gather(&mut self) -> Result<(), Error> {
         loop {
-            // Nor must its session keep the thread for itself.
+            // Nor must its session keep the thread for itself, or its tenant all of them.
             self.turn.take().await;
             if self.close.borrow().is_some() {
                 return Err(self.closing());
