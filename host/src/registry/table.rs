@@ -15,7 +15,7 @@ use super::Key;
 use crate::names::{SessionId, TenantName};
 
 /// Sessions, each by its handle `S`.
-pub(super) struct Table<S> {
+pub(crate) struct Table<S> {
     open: HashMap<Key, Entry<S>>,
     /// Taken out of `open`, but not yet gone.
     closing: HashMap<SessionId, (Key, S)>,
