@@ -19,3 +19,4 @@ mod processes;
 mod real_servers;
 mod sessions;
 mod sources;
+mod state_machine;

@@ -1,0 +1,195 @@
+//! What is true after each step of a run, and at its end.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use innkeeper::{Error, Event, MayHaveRun, SessionStatus, Status};
+use tokio::time::Instant;
+
+use super::world::{Checked, OPEN, World};
+
+/// What may come of a lease or a call where servers die and lie, guests trap, and sessions are few.
+const CODES: [&str; 12] = [
+    "at_capacity",
+    "busy",
+    "cancelled",
+    "guest_fault",
+    "protocol_violation",
+    "server_error",
+    "server_exited",
+    "start_failed",
+    "timeout",
+    "too_large",
+    "unavailable",
+    "unsupported",
+];
+
+/// How much longer than its deadline something may take: while the end of a connection is read out, its session does nothing
+/// else.
+const LATE: Duration = Duration::from_secs(1);
+
+macro_rules! ensure {
+    ($holds:expr, $($fault:tt)*) => {
+        if !$holds {
+            return Err(format!($($fault)*));
+        }
+    };
+}
+
+/// Sessions that can be leased.
+fn open(status: &Status) -> Vec<&SessionStatus> {
+    status.sessions.iter().filter(|session| !matches!(session.state, "closing" | "closed")).collect()
+}
+
+impl World {
+    pub(super) fn check(&mut self) -> Checked {
+        let status = self.runtime.status();
+        self.check_counts(&status)?;
+        self.check_leases(&status)?;
+        self.check_events()?;
+        self.check_deadlines()?;
+        let faults = self.servers.faults();
+        ensure!(faults.is_empty(), "{faults:?}");
+        Ok(())
+    }
+
+    /// Of each key there is one session, and there are no more than there may be.
+    fn check_counts(&self, status: &Status) -> Checked {
+        let open = open(status);
+        let keys: BTreeSet<_> =
+            open.iter().map(|row| (&row.session.tenant, &row.session.user, &row.session.server)).collect();
+        ensure!(keys.len() == open.len(), "two sessions of one key: {open:?}");
+        ensure!(open.len() <= self.plan.sessions_per_runtime, "{} sessions in all", open.len());
+        for tenant in &self.tenants {
+            let sessions = open.iter().filter(|row| row.session.tenant == *tenant.tenant.name()).count();
+            ensure!(sessions <= self.plan.sessions_per_tenant, "{sessions} sessions of {}", tenant.tenant.name());
+        }
+        Ok(())
+    }
+
+    /// What is held is counted, and is not closed for being idle.
+    fn check_leases(&self, status: &Status) -> Checked {
+        let open = open(status);
+        for row in &open {
+            let held = self.held.iter().filter(|held| held.session.id == row.session.id).count();
+            // Who waits may wait for the session before it, and does not know yet that it is gone.
+            let waiting = self.waiting.iter().filter(|waiting| {
+                let tenant = self.tenants[waiting.tenant].tenant.name();
+                (tenant, waiting.user.as_str(), waiting.server.as_str())
+                    == (&row.session.tenant, row.session.user.as_str(), row.session.server.as_str())
+            });
+            let most = held + waiting.count();
+            ensure!((held..=most).contains(&row.leases), "{row:?} has {held} leases, and at most {most}");
+        }
+        for held in &self.held {
+            match held.watch.check() {
+                Ok(()) => {
+                    let is_there = open.iter().any(|row| row.session.id == held.session.id);
+                    ensure!(is_there, "{:?} takes calls and is not in the table", held.session);
+                }
+                Err(error) => {
+                    let closed = self.tenants[held.tenant].closings > held.closings;
+                    ensure!(error.code() != "closing" || closed, "{:?} is held and was closed", held.session);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A session closes once, and is not heard of after that.
+    fn check_events(&mut self) -> Checked {
+        while let Some(event) = self.next_event() {
+            let (session, closes) = match event.map_err(|lagged| lagged.to_string())? {
+                Event::SessionClosing { session, code, .. } => {
+                    self.saw(format!("session: {code}"));
+                    (session, true)
+                }
+                Event::SessionOpened { session, .. } | Event::Notification { session, .. } => (session, false),
+                _ => continue,
+            };
+            let was_closing = self.lives.insert(session.id, closes).unwrap_or_default();
+            ensure!(!was_closing, "{session:?} was heard of after it had begun to close");
+        }
+        Ok(())
+    }
+
+    fn check_deadlines(&self) -> Checked {
+        let now = Instant::now();
+        for call in &self.calls {
+            ensure!(now <= call.overdue + LATE, "call {} does not complete", call.number);
+        }
+        for waiting in &self.waiting {
+            let (user, server) = (&waiting.user, &waiting.server);
+            // A connection may have to be made more than once.
+            ensure!(now <= waiting.since + 4 * OPEN, "{user} waits for a lease of {server} without end");
+        }
+        Ok(())
+    }
+
+    /// Somebody was told that there is no room: so all that the tenant has was held.
+    pub(super) fn check_capacity(&mut self, before: &Status, tenant: usize) -> Checked {
+        self.saw("lease: at_capacity");
+        let open = open(before);
+        let name = self.tenants[tenant].tenant.name();
+        let own: Vec<_> = open.iter().filter(|row| row.session.tenant == *name).collect();
+        let is_full = own.len() == self.plan.sessions_per_tenant || open.len() == self.plan.sessions_per_runtime;
+        ensure!(is_full && own.iter().all(|row| row.leases > 0), "{name} was refused, and there was room: {before:?}");
+        Ok(())
+    }
+
+    /// An error is one that there is a reason for. `closed`: somebody closed the tenant, or all.
+    pub(super) fn check_error(&mut self, of: &str, error: &Error, closed: bool) -> Checked {
+        self.saw(format!("{of}: {}", error.code()));
+        let has_reason = CODES.contains(&error.code()) || (error.code() == "closing" && closed);
+        ensure!(has_reason, "a {of} failed without a reason: {error:?}");
+        Ok(())
+    }
+
+    /// Nobody did anything for longer than a session may be idle.
+    pub(super) fn check_nothing_is_idle(&self) -> Checked {
+        let status = self.runtime.status();
+        ensure!(status.sessions.iter().all(|row| row.leases > 0), "idle for too long: {status:?}");
+        Ok(())
+    }
+
+    /// Everything was drained.
+    pub(super) async fn check_the_end(&mut self) -> Checked {
+        for held in &self.held {
+            ensure!(held.watch.check().is_err(), "{:?} outlives the runtime", held.session);
+        }
+        let refused = self.tenants[0].tenant.lease("late", "server-0").await.err().map(|error| error.code());
+        ensure!(refused == Some("closing"), "a lease after the drain: {refused:?}");
+        self.check_nothing_is_left()?;
+
+        self.let_go_of_all();
+        self.turns().await;
+
+        self.check_nothing_is_left()?;
+        let (connections, servers) = self.servers.open();
+        ensure!((connections, servers) == (0, 0), "{connections} connections and {servers} servers are left");
+        let open: Vec<_> = self.lives.iter().filter(|(_, closing)| !**closing).map(|(id, _)| id).collect();
+        ensure!(open.is_empty(), "{open:?} never closed");
+        self.check_calls()
+    }
+
+    fn check_nothing_is_left(&self) -> Checked {
+        let status = self.runtime.status();
+        let is_empty = status.sessions.is_empty() && status.leases == 0 && status.children_alive == 0;
+        ensure!(is_empty && status.supervisor.is_none(), "left behind: {status:?}");
+        Ok(())
+    }
+
+    /// No call has run twice, and what is said of one that failed is true.
+    fn check_calls(&self) -> Checked {
+        for ended in &self.ended {
+            let times = self.servers.times(ended.number);
+            let may_be = match ended.outcome {
+                Some(Ok(())) if ended.of_server => 1..=1,
+                Some(Err(MayHaveRun::No)) => 0..=0,
+                Some(Err(MayHaveRun::Yes)) => 1..=1,
+                _ => 0..=1,
+            };
+            ensure!(may_be.contains(&times), "call {}, {:?}, came {times} times", ended.number, ended.outcome);
+        }
+        Ok(())
+    }
+}
