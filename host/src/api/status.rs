@@ -95,6 +95,7 @@ impl SessionStatus {
     fn new(row: Row, processes: SessionProcesses) -> Self {
         let session = SessionKey::new(row.session.id(), &row.key);
         let (state, info, error) = match row.session.watched().now() {
+            State::Opening | State::Ready(_) if row.leases.is_none() => ("closing", None, None),
             State::Opening => ("opening", None, None),
             State::Ready(info) => ("ready", Some(info), None),
             State::Closing(error) => ("closing", None, Some(error.to_string())),
@@ -103,7 +104,7 @@ impl SessionStatus {
         Self {
             session,
             state,
-            leases: row.leases,
+            leases: row.leases.unwrap_or_default(),
             revision: info.as_ref().map(|info| info.revision.clone()),
             process: info.and_then(|info| info.process),
             isolation: processes.isolation,

@@ -58,7 +58,8 @@ pub(crate) struct Registry<L = Mutex<Table<Arc<Session>>>> {
 pub(crate) struct Row<S = Arc<Session>> {
     pub(crate) key: Key,
     pub(crate) session: S,
-    pub(crate) leases: usize,
+    /// None: it was taken out of the table to be closed, whether or not it has heard of that.
+    pub(crate) leases: Option<usize>,
 }
 
 impl<L: Lock> Registry<L> {
@@ -145,7 +146,7 @@ impl<L: Lock> Registry<L> {
     /// All sessions, those that are being closed included.
     pub(crate) fn rows(&self) -> Vec<Row<L::Session>> {
         let table = self.table();
-        let row = |(key, session, leases): (&Key, &L::Session, usize)| Row {
+        let row = |(key, session, leases): (&Key, &L::Session, Option<usize>)| Row {
             key: key.clone(),
             session: session.clone(),
             leases,

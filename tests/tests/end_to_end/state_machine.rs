@@ -22,12 +22,13 @@ use std::{collections::BTreeMap, env, time::Instant};
 use plan::Plan;
 use world::run;
 
-/// Seeds that are tried where nobody says otherwise, and steps of each.
-const SEEDS: u64 = 40;
-const STEPS: usize = 300;
+/// Seeds that are tried where nobody says otherwise, and steps of each. Most of the time of a run is that of compiling its
+/// guests.
+const SEEDS: u64 = 12;
+const STEPS: usize = 1_000;
 
 /// Runs to find fewer steps that fail.
-const MOST_ATTEMPTS: usize = 200;
+const MOST_ATTEMPTS: usize = 100;
 
 fn number(variable: &str) -> Option<u64> {
     let value = env::var(variable).ok()?;
@@ -109,11 +110,9 @@ fn whatever_happens_what_is_held_is_not_closed_calls_complete_once_and_nothing_i
 
 #[test]
 fn a_seed_says_all_that_happens() {
-    for seed in 0..3 {
-        let plan = Plan::of(seed, STEPS);
+    let plan = Plan::of(0, STEPS);
 
-        let [first, second] = [run(&plan), run(&plan)].map(|ran| ran.map_err(|(fault, _)| fault).unwrap().trace);
+    let [first, second] = [run(&plan), run(&plan)].map(|ran| ran.map_err(|(fault, _)| fault).unwrap().trace);
 
-        assert_eq!(first, second);
-    }
+    assert_eq!(first, second);
 }

@@ -110,7 +110,7 @@ fn reap(registry: &Registry<Checked>) {
 fn close_the_rest(registry: &Registry<Checked>, world: &World) {
     reap(registry);
     for row in registry.rows() {
-        world.check(row.leases == 0 && row.session.was_closed(), world::LEFT_BEHIND);
+        world.check(row.leases.is_none() && row.session.was_closed(), world::LEFT_BEHIND);
         is_gone(registry, &row.session);
     }
     world.check(registry.rows().is_empty(), world::LEFT_BEHIND);

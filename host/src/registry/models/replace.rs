@@ -96,7 +96,7 @@ fn a_lease_of_a_session_that_has_ended_does_not_release_the_one_in_its_place() {
 /// Gives back a lease of the session that the key has now, whichever was leased.
 fn check_in_by_key(registry: &Arc<Registry<Checked>>, lease: CheckedOut<Checked>) {
     let mut table = registry.table();
-    let now_leased = table.rows().find(|(_, _, leases)| *leases > 0).map(|(_, session, _)| session.id());
+    let now_leased = table.rows().find(|(_, _, leases)| *leases > Some(0)).map(|(_, session, _)| session.id());
     if let Some(id) = now_leased {
         table.check_in(lease.key(), id, Instant::now());
     }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use innkeeper::{
-    Call, Catalog, DrainReport, Error, Event, Events, Lagged, Lease, Limits, MayHaveRun, Runtime, Server, SessionId,
-    SessionKey, Tenant, Watch, transport::BoxFuture,
+    Call, Catalog, ComponentSource, DrainReport, Error, Event, Events, Lagged, Lease, Limits, MayHaveRun, Runtime,
+    Server, SessionId, SessionKey, Tenant, Watch, transport::BoxFuture,
 };
 use innkeeper_tests::{faulty::faulty, in_process::limits_for_paused_clock};
 use serde_json::json;
@@ -169,17 +169,16 @@ impl World {
     async fn new(plan: Plan) -> Self {
         let servers = Servers::new(plan.seed, plan.sessions_per_tenant);
         let runtime = Runtime::builder().limits(limits(&plan)).start().await.unwrap();
+        let honest = runtime.load_component(ComponentSource::Embedded).await.unwrap();
         let faulty = faulty(&runtime).await;
         let mut tenants = Vec::new();
         for tenant in 0..TENANTS {
             let catalog = (0..SERVERS).fold(Catalog::new(), |catalog, server| {
                 catalog.server(format!("server-{server}"), Server::connector(servers.server(tenant, server)))
             });
-            let mut builder = runtime.tenant(format!("tenant-{tenant}")).catalog(catalog);
-            if tenant == FAULTY {
-                builder = builder.guest(faulty.clone());
-            }
-            tenants.push(TenantOf { tenant: builder.apply().await.unwrap(), closings: 0 });
+            let guest = if tenant == FAULTY { &faulty } else { &honest };
+            let tenant = runtime.tenant(format!("tenant-{tenant}")).catalog(catalog).guest(guest.clone());
+            tenants.push(TenantOf { tenant: tenant.apply().await.unwrap(), closings: 0 });
         }
         Self {
             plan,
