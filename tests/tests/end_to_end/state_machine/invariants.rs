@@ -35,6 +35,15 @@ macro_rules! ensure {
     };
 }
 
+/// The sessions there are, in few words.
+fn brief<'a>(rows: impl IntoIterator<Item = &'a SessionStatus>) -> String {
+    let row = |row: &SessionStatus| {
+        let (key, state, leases) = (&row.session, row.state, row.leases);
+        format!("{} of {}, {}, {}: {state}, {leases} leases", key.id, key.tenant, key.user, key.server)
+    };
+    rows.into_iter().map(row).collect::<Vec<_>>().join("; ")
+}
+
 /// Sessions that can be leased.
 fn open(status: &Status) -> Vec<&SessionStatus> {
     status.sessions.iter().filter(|session| !matches!(session.state, "closing" | "closed")).collect()
@@ -57,7 +66,9 @@ impl World {
         let open = open(status);
         let keys: BTreeSet<_> =
             open.iter().map(|row| (&row.session.tenant, &row.session.user, &row.session.server)).collect();
-        ensure!(keys.len() == open.len(), "two sessions of one key: {open:?}");
+        ensure!(keys.len() == open.len(), "two sessions of one key: {}", brief(open));
+        let gone: Vec<_> = status.sessions.iter().filter(|row| row.state == "closed").collect();
+        ensure!(gone.is_empty(), "nothing is left of them, and they are in the table: {}", brief(gone));
         ensure!(open.len() <= self.plan.sessions_per_runtime, "{} sessions in all", open.len());
         for tenant in &self.tenants {
             let sessions = open.iter().filter(|row| row.session.tenant == *tenant.tenant.name()).count();
@@ -78,7 +89,7 @@ impl World {
                     == (&row.session.tenant, row.session.user.as_str(), row.session.server.as_str())
             });
             let most = held + waiting.count();
-            ensure!((held..=most).contains(&row.leases), "{row:?} has {held} leases, and at most {most}");
+            ensure!((held..=most).contains(&row.leases), "{} and it is to have {held} to {most}", brief([*row]));
         }
         for held in &self.held {
             // By force, so that it is its session's to bear; which hears of it when it has done what it is doing.
@@ -133,7 +144,11 @@ impl World {
         let name = self.tenants[tenant].tenant.name();
         let own: Vec<_> = open.iter().filter(|row| row.session.tenant == *name).collect();
         let is_full = own.len() == self.plan.sessions_per_tenant || open.len() == self.plan.sessions_per_runtime;
-        ensure!(is_full && own.iter().all(|row| row.leases > 0), "{name} was refused, and there was room: {before:?}");
+        ensure!(
+            is_full && own.iter().all(|row| row.leases > 0),
+            "{name} was refused, and there was room: {}",
+            brief(&before.sessions)
+        );
         Ok(())
     }
 
@@ -148,7 +163,7 @@ impl World {
     /// Nobody did anything for longer than a session may be idle.
     pub(super) fn check_nothing_is_idle(&self) -> Checked {
         let status = self.runtime.status();
-        ensure!(status.sessions.iter().all(|row| row.leases > 0), "idle for too long: {status:?}");
+        ensure!(status.sessions.iter().all(|row| row.leases > 0), "idle for too long: {}", brief(&status.sessions));
         Ok(())
     }
 
@@ -174,8 +189,12 @@ impl World {
 
     fn check_nothing_is_left(&self) -> Checked {
         let status = self.runtime.status();
-        let is_empty = status.sessions.is_empty() && status.leases == 0 && status.children_alive == 0;
-        ensure!(is_empty && status.supervisor.is_none(), "left behind: {status:?}");
+        ensure!(status.sessions.is_empty(), "left behind: {}", brief(&status.sessions));
+        let (leases, children, supervisor) = (status.leases, status.children_alive, status.supervisor);
+        ensure!(
+            (leases, children, supervisor) == (0, 0, None),
+            "{leases} leases, {children} processes, {supervisor:?}"
+        );
         Ok(())
     }
 
