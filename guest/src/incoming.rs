@@ -93,7 +93,9 @@ impl Session {
             return stream::send(effects, server_requests::pong(wire_id));
         }
         let asked = if matches!(self.phase, Phase::Ready(_)) {
-            let request = Request { wire_id, method, params, call: self.calls.only() };
+            // No revision with a handshake says to which call a request belongs.
+            let call = if self.settings.shared { None } else { self.calls.only() };
+            let request = Request { wire_id, method, params, call };
             self.server_requests.ask(effects, source, request, &self.settings)
         } else {
             Err(Refusal::TooEarly)

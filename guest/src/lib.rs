@@ -25,6 +25,7 @@
 //!             revision: None,
 //!             client_info: br#"{"name":"example","version":"1.0.0"}"#.to_vec(),
 //!             capabilities: b"{}".to_vec(),
+//!             shared: false,
 //!             limits: Limits {
 //!                 max_frame: 16 << 20,
 //!                 max_result: 16 << 20,

@@ -16,6 +16,9 @@ pub(crate) struct Settings {
     pub(crate) client_info: String,
     /// A JSON object on a single line.
     pub(crate) capabilities: String,
+    /// Whether several users have the session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) shared: bool,
     #[serde(with = "LimitsFormat")]
     pub(crate) limits: Limits,
 }
@@ -71,6 +74,7 @@ impl Settings {
             only,
             client_info: object("client info", &settings.client_info)?,
             capabilities: object("capabilities", &settings.capabilities)?,
+            shared: settings.shared,
             limits: settings.limits,
         })
     }

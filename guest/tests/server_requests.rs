@@ -65,6 +65,15 @@ fn a_request_belongs_to_the_only_open_call() {
 }
 
 #[test]
+fn in_a_shared_session_a_request_belongs_to_no_call_that_the_protocol_does_not_name() {
+    let mut host = Host::ready_with(Settings { shared: true, ..settings() }, NEWEST);
+
+    host.calls(call(7, "tools/call"));
+
+    assert_eq!(ask(&mut host, "1", "elicitation/create"), [asked(1, None, "elicitation/create")]);
+}
+
+#[test]
 fn an_error_of_the_platform_is_passed_on() {
     let mut host = Host::ready();
     ask(&mut host, "1", "roots/list");

@@ -48,27 +48,39 @@
 mod api;
 pub mod config;
 mod error;
+mod future;
 pub mod guest;
 mod isolation;
 mod limits;
 pub mod mcp;
 mod names;
+mod policy;
 mod registry;
 mod session;
+mod telemetry;
 pub mod transport;
 
 pub use api::{
-    Answer, Call, CallBuilder, Catalog, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease, RefuseAll,
-    Runtime, RuntimeBuilder, Server, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant,
-    TenantBuilder, Watch,
+    Answer, Call, CallBuilder, Catalog, Change, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease,
+    Plan, PlannedServer, RefuseAll, Runtime, RuntimeBuilder, Scope, Server, ServerRequest, ServerRequestHandler,
+    SessionKey, SessionStatus, Status, Tenant, TenantBuilder, Watch,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};
 pub use isolation::{Isolation, ProcessLimits};
 pub use limits::Limits;
-pub use names::{ServerName, SessionId, TenantName, UserName};
+pub use names::{SecretName, ServerName, SessionId, SpecDigest, TenantName, UserName};
+pub use policy::{Policy, Secret, SecretError, SecretRequest, SecretStore, ToolRules};
 pub use session::{CallId, SessionInfo};
 pub use transport::Command;
+
+impl Runtime {
+    /// Settings, each with its default.
+    pub fn builder() -> RuntimeBuilder {
+        // The one place where the neutral core and what speaks the protocol are put together.
+        RuntimeBuilder::new(std::sync::Arc::new(mcp::McpEdge::default()))
+    }
+}
 
 /// The supervisor, as the content of a file: for [`RuntimeBuilder::supervisor`], on systems that forbid to execute it from memory.
 /// It belongs to this version of the library.

@@ -34,6 +34,19 @@ pub struct Limits {
     pub idle: Duration,
     /// From the start of a session until it is ready: start of the process, connection, handshake. Default 30 s.
     pub open: Duration,
+    /// How long to wait before a server that failed is tried again: the first time. Default 0.5 s. It doubles with each failure in
+    /// a row, and up to half of it is taken off by chance.
+    pub reconnect_delay: Duration,
+    /// The longest that this gets. Default 60 s.
+    pub reconnect_delay_max: Duration,
+    /// Failures in a row after which a server is not tried for a while, and a lease or a call of it is
+    /// [`Error::Unavailable`](crate::Error::Unavailable) at once. Default 5. Each user has a count of its own.
+    pub breaker_failures: u32,
+    /// How long that while is. Default 60 s. The next lease or call after it tries again; if that fails, as long again.
+    pub breaker_pause: Duration,
+    /// How long a connection must have been ready for its loss to count as no failure. Default 10 s: a server that starts and dies
+    /// is one that fails.
+    pub stable: Duration,
     /// A call, from being taken until its result. Default 60 s. A progress report of the server starts it anew.
     pub call: Duration,
     /// A call in all, however much progress it reports. Default 10 minutes.
@@ -82,6 +95,12 @@ pub struct Limits {
     /// Parameters of a notification that subscribers get, in bytes. Default 64 KiB, because a subscriber that is behind keeps as
     /// many of them as [`event_backlog`](Self::event_backlog) says. A larger one is dropped and logged.
     pub notification: usize,
+    /// Lists of tools that a tenant keeps, each of a user and a server. Default 4,096: those of 200 users of 20 servers. Of one more
+    /// the one that nobody has asked for longest is forgotten, and had again from its server when it is asked for.
+    pub tool_lists: usize,
+    /// All of those in bytes, as the servers sent them. Default 64 MiB; a list has some ten KiB. One list that is larger is
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    pub tool_list_bytes: usize,
     /// Events that a subscriber may be behind. Default 1,024; it is told how many it missed.
     pub event_backlog: usize,
 }
@@ -93,6 +112,11 @@ impl Default for Limits {
             sessions_per_runtime: 10_000,
             idle: Duration::from_secs(15 * 60),
             open: Duration::from_secs(30),
+            reconnect_delay: Duration::from_millis(500),
+            reconnect_delay_max: Duration::from_secs(60),
+            breaker_failures: 5,
+            breaker_pause: Duration::from_secs(60),
+            stable: Duration::from_secs(10),
             call: Duration::from_secs(60),
             call_total: Duration::from_secs(10 * 60),
             server_request: Duration::from_secs(10 * 60),
@@ -113,6 +137,8 @@ impl Default for Limits {
             progress_backlog: 64,
             stderr_lines: 50,
             notification: 64 * 1024,
+            tool_lists: 4_096,
+            tool_list_bytes: 64 * MIB,
             event_backlog: 1_024,
         }
     }
@@ -124,6 +150,10 @@ impl Limits {
         for duration in [
             &mut self.idle,
             &mut self.open,
+            &mut self.reconnect_delay,
+            &mut self.reconnect_delay_max,
+            &mut self.breaker_pause,
+            &mut self.stable,
             &mut self.call,
             &mut self.call_total,
             &mut self.server_request,

@@ -123,6 +123,7 @@ async fn opened(component: &Component) -> Instance {
         revision: None,
         client_info: Bytes::from_static(b"{\"name\":\"figures\",\"version\":\"1\"}"),
         capabilities: Bytes::from_static(b"{}"),
+        shared: false,
         max_frame: 16 << 20,
         max_result: 16 << 20,
         max_pages: 100,

@@ -101,6 +101,11 @@ scenarios! {
     ClosesStdoutButLives = "closes-stdout-but-lives",
     /// Writes each byte by itself.
     HalfFrames = "half-frames",
+    /// Writes its environment to stderr at its start. Answers `echo` with an error that has it, and at `sleep` writes it again and
+    /// exits with status 3.
+    TellsEnvironment = "tells-environment",
+    /// Answers `initialize` with an error that has its environment.
+    RefusesWithEnvironment = "refuses-with-environment",
     /// Reads nothing and writes nothing: what a grandchild does.
     Idle = "idle",
 }

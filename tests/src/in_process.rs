@@ -44,6 +44,11 @@ impl Pipes {
         }
     }
 
+    /// Writes bytes that are no whole line. What the client does not read any more is lost.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        let _ = self.writer.write_all(bytes).await;
+    }
+
     /// Writes a line. What the client does not read any more is lost.
     pub async fn write_line(&mut self, line: &str) {
         let _ = self.writer.write_all(line.as_bytes()).await;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use innkeeper::{Runtime, Tenant};
+use innkeeper::{Limits, Runtime, Tenant};
 use innkeeper_tests::faulty::{FAULTS, faulty, quiet, tenant};
 use tokio::task::JoinSet;
 
@@ -40,7 +40,7 @@ impl Held {
     }
 }
 
-/// Every fault once, each in a session of its own.
+/// Every fault once, each of a guest of its own.
 async fn fail_in_every_way(tenant: &Tenant) {
     for (method, _) in FAULTS {
         let lease = tenant.lease("mallory", "quiet").await.unwrap();
@@ -73,7 +73,10 @@ async fn close(tenant: &Tenant) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failing_guests_of_one_tenant_cost_no_call_of_another_and_leave_nothing_behind() {
-    let runtime = Runtime::builder().start().await.unwrap();
+    // Guests that fail without end and without a pause are worse than those that are kept from it.
+    let mut limits = Limits::default();
+    (limits.breaker_failures, limits.reconnect_delay) = (u32::MAX, Duration::ZERO);
+    let runtime = Runtime::builder().limits(limits).start().await.unwrap();
     let guest = faulty(&runtime).await;
     let mut tenants = Vec::new();
     for number in 0..TENANTS {

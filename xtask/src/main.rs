@@ -13,6 +13,7 @@ mod command;
 mod component;
 mod guests;
 mod servers;
+mod soak;
 mod targets;
 mod wasm_toolchain;
 mod workspace;
@@ -36,6 +37,10 @@ tasks:
                    or `cargo test ARG...` where there are arguments
   check-targets    check that all compiles for macOS and Windows, where their
                    standard libraries can be had
+  soak [MINUTES] [--dev]
+                   200 users, churn and killed servers for 20 minutes or as many,
+                   with the release build or that of the tests; the verdict, the
+                   samples and a plot of them go to <target>/soak/
   demo [ARG]...    build the default guest and the demo server, then run the demo
 
 environment:
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
         Some("test-guests") => without_arguments(&rest, test_guests),
         Some("servers") => without_arguments(&rest, servers),
         Some("check-targets") => without_arguments(&rest, check_targets),
+        Some("soak") => soak::run(&rest),
         Some("test") => test(&rest),
         Some("demo") => demo(&rest),
         Some("help" | "--help" | "-h") => {

@@ -14,7 +14,8 @@ impl ServerRequestHandler for Person {
     fn handle(&self, request: ServerRequest) -> BoxFuture<'static, Answer> {
         let params: Value = serde_json::from_slice(&request.params).unwrap_or_default();
         let question = params["message"].as_str().unwrap_or_default();
-        println!("  {} asks {} of {}: {question}", request.server, request.user, request.tenant);
+        let user = request.user.as_ref().map_or("nobody", |user| user.as_str());
+        println!("  {} asks {user} of {}: {question}", request.server, request.tenant);
         let answer = match request.method.as_str() {
             "elicitation/create" => Answer::Result(json!({ "action": "accept", "content": { "name": "Alice" } })),
             _ => Answer::Refused,

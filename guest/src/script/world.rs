@@ -94,6 +94,7 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
             revision: script.pick(&revisions).map(str::to_owned),
             client_info: b"{\"name\":\"script\",\n\"version\":\"0\"}".to_vec(),
             capabilities: script.pick(&["{}", r#"{"sampling":{},"elicitation":{}}"#]).into(),
+            shared: script.pick(&[false, true]),
             limits: Limits {
                 max_frame: script.pick(&[1 << 20, 1024]),
                 max_result: script.pick(&[1 << 20, 200]),

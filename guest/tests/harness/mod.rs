@@ -30,6 +30,7 @@ pub(crate) fn settings() -> Settings {
         revision: None,
         client_info: br#"{"name":"test","version":"1"}"#.to_vec(),
         capabilities: br#"{"roots":{}}"#.to_vec(),
+        shared: false,
         limits: Limits { max_frame: 1 << 20, max_result: 1 << 20, max_pages: 10, max_server_requests: 2 },
     }
 }

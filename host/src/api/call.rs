@@ -3,18 +3,19 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::time::Instant;
 
-use super::lease::Held;
+use super::{lease::Held, operation::Operation};
 use crate::{
     Error,
     limits::LONGEST,
-    session::{self, CallId, CallRequest, Cancel, Reply},
+    session::{CallId, CallRequest, Cancel, OpenCall, Reply},
 };
 
 /// A call that is being prepared. Made by [`Lease::call`](crate::Lease::call).
@@ -22,12 +23,15 @@ use crate::{
 pub struct CallBuilder {
     lease: Arc<Held>,
     request: Result<CallRequest, Error>,
+    idempotent: bool,
+    subject: Option<String>,
 }
 
 impl CallBuilder {
     pub(super) fn new(lease: Arc<Held>, method: String) -> Self {
-        let request = CallRequest { method, params: None, progress: true, all_pages: false, deadline: None };
-        Self { lease, request: Ok(request) }
+        let user = lease.user.clone();
+        let request = CallRequest { user, method, params: None, progress: true, all_pages: false, deadline: None };
+        Self { lease, request: Ok(request), idempotent: false, subject: None }
     }
 
     /// The parameters, as JSON. What cannot be said in JSON is the error of the call.
@@ -67,15 +71,37 @@ impl CallBuilder {
         self
     }
 
+    /// Whether to make the call does no more when it is made twice. Then it is made again, once, where its connection was lost
+    /// before the answer came; otherwise that is an error which says whether it may have run. Default: no.
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// What it is about, for telemetry: the name of a tool.
+    pub(crate) fn about(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
     /// Makes the call. What is wrong with it is its outcome.
     pub fn start(self) -> Call {
-        match self.request {
+        let method = self.request.as_ref().map(|request| request.method.clone()).unwrap_or_default();
+        let request = self.request.and_then(|request| {
+            self.lease.admit(&request.method, request.params.as_deref())?;
+            Ok(request)
+        });
+        let again = request.as_ref().ok().filter(|_| self.idempotent);
+        let again = again.map(|request| Again { request: request.clone(), began: Instant::now() });
+        let (id, reply, cancel) = match request {
             Ok(request) => {
-                let session::OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
-                Call { id: Some(id), reply, cancel: Some(cancel), _lease: self.lease }
+                let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
+                (Some(id), reply, cancel)
             }
-            Err(error) => Call { id: None, reply: Reply::ready(Err(error)), cancel: None, _lease: self.lease },
-        }
+            Err(error) => (None, Reply::ready(Err(error)), None),
+        };
+        let operation = Operation::begin(&self.lease, id, method, self.subject);
+        Call { id, reply, cancel, again, lost: None, operation, lease: self.lease }
     }
 
     fn change(&mut self, change: impl FnOnce(&mut CallRequest)) {
@@ -96,7 +122,18 @@ pub struct Call {
     id: Option<CallId>,
     reply: Reply,
     cancel: Option<Cancel>,
-    _lease: Arc<Held>,
+    /// For the case that its connection is lost.
+    again: Option<Again>,
+    /// Why it was made a second time, if it was.
+    lost: Option<Error>,
+    operation: Operation,
+    lease: Arc<Held>,
+}
+
+/// How to make a call a second time.
+struct Again {
+    request: CallRequest,
+    began: Instant,
 }
 
 impl Call {
@@ -117,11 +154,58 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Its outcome says that it failed, to whoever can read it.
+    pub(crate) fn failed(&mut self, kind: &'static str) {
+        self.operation.failed(kind);
+    }
+
+    /// Makes the call a second time, if it may be and has time left.
+    fn make_again(&mut self, error: &Error) -> bool {
+        let was_lost = matches!(
+            error,
+            Error::ServerExited { .. } | Error::GuestFault { .. } | Error::Unavailable { retry_after: None, .. }
+        );
+        let Some(Again { mut request, began }) = self.again.take().filter(|_| was_lost) else { return false };
+        if let Some(deadline) = &mut request.deadline {
+            *deadline = deadline.saturating_sub(began.elapsed());
+            if deadline.is_zero() {
+                return false;
+            }
+        }
+        tracing::debug!(%error, method = %request.method, "making an idempotent call again");
+        let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
+        (self.id, self.reply, self.cancel) = (Some(id), reply, cancel);
+        self.lost = Some(error.clone());
+        true
+    }
+
+    /// What is said of a call that failed in the end: it may have run the first time, whatever became of the second.
+    fn with_the_first_time(&mut self, error: Error) -> Error {
+        let Some(lost) = self.lost.take() else { return error };
+        if error.may_have_run() >= lost.may_have_run() {
+            return error;
+        }
+        let error = error.with_may_have_run(lost.may_have_run());
+        // Of some errors there is nothing else to say than that the call has not run.
+        if error.may_have_run() < lost.may_have_run() { lost } else { error }
+    }
+}
+
 impl Future for Call {
     type Output = Result<Bytes, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.reply.poll_outcome(context)
+        loop {
+            match ready!(self.reply.poll_outcome(context)) {
+                Err(error) if self.make_again(&error) => {}
+                outcome => {
+                    let outcome = outcome.map_err(|error| self.with_the_first_time(error));
+                    self.operation.end(outcome.as_ref().err());
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
     }
 }
 
@@ -132,5 +216,6 @@ impl Drop for Call {
         {
             cancel.cancel(abandoned);
         }
+        self.operation.finish(&self.lease);
     }
 }

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
 use crate::{
     Isolation, ProcessLimits,
-    config::{Expanded, McpJson, ServerEntry, Transport},
+    config::{Expanded, McpJson, ServerEntry, ToolsEntry, Transport},
     isolation::Confinement,
     names::ServerName,
+    policy::ToolRules,
     transport::{Command, Connector, command_line},
 };
 
@@ -35,6 +38,10 @@ impl Catalog {
         self
     }
 
+    pub(super) fn insert(&mut self, name: ServerName, server: Server) {
+        self.servers.insert(name, server);
+    }
+
     /// The servers, sorted by name.
     pub fn servers(&self) -> impl Iterator<Item = (&ServerName, &Server)> {
         self.servers.iter()
@@ -46,6 +53,22 @@ impl Catalog {
     }
 }
 
+/// Who shares a session with a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Scope {
+    /// Each user of the tenant has one of their own: the default.
+    #[default]
+    User,
+    /// All users of the tenant share one. The server cannot tell them apart, and may show one what it learned from another. What it
+    /// asks the platform goes to the user of the call where the protocol says which call it is about, and to the tenant's handler
+    /// otherwise ([`TenantBuilder::server_requests`](crate::TenantBuilder::server_requests)); without one it is refused.
+    Tenant,
+    /// Each lease has one of its own, which is closed with it: for servers whose state belongs to one task.
+    Exclusive,
+}
+
 /// How to reach a server, and what is particular to it.
 #[derive(Clone)]
 pub struct Server {
@@ -55,14 +78,19 @@ pub struct Server {
     pub(super) revision: Option<String>,
     pub(super) confinement: Confinement,
     pub(super) inherit_home: Option<bool>,
+    pub(super) scope: Scope,
+    pub(super) tool_rules: ToolRules,
 }
 
 #[derive(Clone)]
 pub(super) enum Reach {
     Command(Command),
     Connector(Arc<dyn Connector>),
-    /// The URL as people may see it.
-    Url(String),
+    Url {
+        value: String,
+        /// As people may see it.
+        shown: String,
+    },
 }
 
 impl Server {
@@ -79,7 +107,8 @@ impl Server {
     /// A server at a URL. This version lists such servers and cannot open them: a lease is
     /// [`Error::Unsupported`](crate::Error::Unsupported).
     pub fn url(url: impl Into<String>) -> Self {
-        Self::new(Reach::Url(url.into()))
+        let value = url.into();
+        Self::new(Reach::Url { shown: value.clone(), value })
     }
 
     fn new(reach: Reach) -> Self {
@@ -90,7 +119,20 @@ impl Server {
             revision: None,
             confinement: Confinement::default(),
             inherit_home: None,
+            scope: Scope::default(),
+            tool_rules: ToolRules::default(),
         }
+    }
+
+    /// Who shares a session with it. Default: [`Scope::User`].
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    pub(crate) fn shared_by(&self) -> Scope {
+        self.scope
     }
 
     /// How long opening may take. Default: [`Limits::open`](crate::Limits::open).
@@ -151,12 +193,26 @@ impl Server {
         self
     }
 
+    /// Which of the server's tools may be used, and what models are told of them. Default: all, as the server has them. They bind
+    /// each call, however it is made, beside those of the tenant
+    /// ([`TenantBuilder::tool_rules`](crate::TenantBuilder::tool_rules)).
+    #[must_use]
+    pub fn tool_rules(mut self, rules: ToolRules) -> Self {
+        self.tool_rules = rules;
+        self
+    }
+
+    /// The rules for its tools.
+    pub(crate) fn rules_for_tools(&self) -> &ToolRules {
+        &self.tool_rules
+    }
+
     /// One line for people: the command line, the URL, what the connector says of itself.
     pub fn describe(&self) -> String {
         match &self.reach {
             Reach::Command(command) => command.to_string(),
             Reach::Connector(connector) => connector.describe(),
-            Reach::Url(shown) => shown.clone(),
+            Reach::Url { shown, .. } => shown.clone(),
         }
     }
 }
@@ -168,7 +224,7 @@ impl From<&ServerEntry> for Server {
                 let shown = command_line(command.written(), args.iter().map(Expanded::written));
                 let mut built = Command::new(command.value()).args(args.iter().map(Expanded::value)).shown_as(shown);
                 for (name, value) in env {
-                    built = built.env(name, value.value());
+                    built = built.env_template(name, value.into());
                 }
                 if let Some(folder) = cwd {
                     built = built.current_dir(folder.value());
@@ -177,11 +233,29 @@ impl From<&ServerEntry> for Server {
                 let server = server.allow_privileges(*allow_privileges);
                 Self { inherit_home: *inherit_home, ..server }
             }
-            Transport::Http { url, .. } => Self::url(url.written()),
+            Transport::Http { url, .. } => {
+                Self::new(Reach::Url { value: url.value().to_owned(), shown: url.written().to_owned() })
+            }
         };
         server.call_timeout = entry.timeout;
+        server.tool_rules = tool_rules(&entry.tools);
         server
     }
+}
+
+fn tool_rules(entry: &ToolsEntry) -> ToolRules {
+    let mut rules = ToolRules::new();
+    if let Some(allow) = &entry.allow {
+        rules = allow.iter().fold(rules.allow_only_listed(), |rules, pattern| rules.allow(pattern.as_str()));
+    }
+    rules = entry.deny.iter().fold(rules, |rules, pattern| rules.deny(pattern.as_str()));
+    for (tool, name) in &entry.rename {
+        rules = rules.rename(tool.as_str(), name.as_str());
+    }
+    for (tool, description) in &entry.describe {
+        rules = rules.describe(tool.as_str(), description.as_str());
+    }
+    rules
 }
 
 impl fmt::Debug for Server {
@@ -193,6 +267,8 @@ impl fmt::Debug for Server {
             .field("revision", &self.revision)
             .field("confinement", &self.confinement)
             .field("inherit_home", &self.inherit_home)
+            .field("scope", &self.scope)
+            .field("tool_rules", &self.tool_rules)
             .finish()
     }
 }

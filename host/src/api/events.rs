@@ -9,18 +9,30 @@ use super::SessionKey;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A session is open.
+    /// A session is open, or is so again.
     SessionOpened {
         /// The session.
         session: SessionKey,
         /// The revision of the protocol that is spoken.
         revision: String,
+        /// Number of the connection in the session, from 1.
+        incarnation: u32,
+    },
+    /// A session has lost its connection: its server has ended, or broke the protocol, or the guest failed. The session lives on; the
+    /// next call or lease makes another connection.
+    SessionDisconnected {
+        /// The session.
+        session: SessionKey,
+        /// The code of the [`Error`](crate::Error).
+        code: &'static str,
+        /// The same for people.
+        reason: String,
     },
     /// A session takes no calls any more.
     SessionClosing {
         /// The session.
         session: SessionKey,
-        /// The code of the [`Error`](crate::Error) that ended it; `closing` where it was closed on purpose.
+        /// The code of the [`Error`](crate::Error) that its calls get.
         code: &'static str,
         /// The same for people.
         reason: String,

@@ -21,8 +21,9 @@ use crate::{
 pub struct ServerRequest {
     /// The tenant.
     pub tenant: TenantName,
-    /// The user.
-    pub user: UserName,
+    /// The user. None: nobody in particular, in a session that the users of the tenant share
+    /// ([`Scope::Tenant`](crate::Scope::Tenant)). Only a tenant's own handler gets such a request.
+    pub user: Option<UserName>,
     /// The server that asks.
     pub server: ServerName,
     /// The session.
@@ -96,31 +97,37 @@ impl ServerRequestHandler for RefuseAll {
     }
 }
 
-/// The handler, for one session.
+/// Who answers for one session.
 pub(super) struct ForSession {
-    pub(super) handler: Arc<dyn ServerRequestHandler>,
+    /// The tenant's own, if it has one: then all requests are for that.
+    pub(super) of_tenant: Option<Arc<dyn ServerRequestHandler>>,
+    pub(super) of_runtime: Arc<dyn ServerRequestHandler>,
     pub(super) tenant: TenantName,
-    pub(super) user: UserName,
     pub(super) server: ServerName,
     pub(super) session: SessionId,
 }
 
 impl Asker for ForSession {
     fn capabilities(&self) -> Bytes {
-        json(&self.handler.capabilities())
+        json(&self.of_tenant.as_ref().unwrap_or(&self.of_runtime).capabilities())
     }
 
     fn ask(&self, asked: Asked) -> BoxFuture<'static, boundary::Answer> {
+        let handler = match &self.of_tenant {
+            Some(of_tenant) => of_tenant.clone(),
+            None if asked.user.is_some() => self.of_runtime.clone(),
+            // Whoever answers for the runtime would have to guess for whom.
+            None => return Box::pin(async { boundary::Answer::Refused }),
+        };
         let request = ServerRequest {
             tenant: self.tenant.clone(),
-            user: self.user.clone(),
+            user: asked.user,
             server: self.server.clone(),
             session: self.session,
             call: asked.call.map(CallId),
             method: asked.method,
             params: asked.params,
         };
-        let handler = self.handler.clone();
         Box::pin(async move {
             match handler.handle(request).await {
                 Answer::Result(result) => boundary::Answer::Result(json(&result)),

@@ -5,32 +5,46 @@
 //! | `runtime` | [`Runtime`] and its builder; closing everything |
 //! | `tenant` | [`Tenant`] and its builder |
 //! | `catalog` | which servers a tenant has |
+//! | `admission` | which of its servers a tenant may use |
+//! | `digest` | whether two definitions make the same connection |
+//! | `plan` | what another catalog would change |
 //! | `diagnosis` | what the machine gives for servers |
+//! | `edge` | what speaks the protocol by purpose, as this module sees it |
 //! | `lease` | [`Lease`]: the right to use a session |
 //! | `watch` | [`Watch`]: looking at one |
 //! | `call` | [`Call`]: one request |
 //! | `handler` | who answers requests of servers |
 //! | `events` | what happens, for whoever subscribes |
 //! | `status` | what there is, right now |
+//! | `operation` | what is measured of a call |
 
+mod admission;
 mod call;
 mod catalog;
 mod diagnosis;
+mod digest;
+mod edge;
 mod events;
 mod handler;
 mod lease;
+mod operation;
+mod plan;
 mod runtime;
 mod status;
 mod tenant;
 mod watch;
 
 pub use call::{Call, CallBuilder};
-pub use catalog::{Catalog, Server};
+pub use catalog::{Catalog, Scope, Server};
 pub use diagnosis::Diagnosis;
+pub(crate) use edge::{Edge, TenantEdge};
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;
+pub(crate) use operation::{CallEnded, ConnectionEnded};
+pub use plan::{Change, Plan, PlannedServer};
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
 pub use status::{SessionKey, SessionStatus, Status};
+pub(crate) use tenant::WeakTenant;
 pub use tenant::{Tenant, TenantBuilder};
 pub use watch::Watch;

@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
+use super::{
+    ConnectionEnded, Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder,
+    WeakTenant,
+};
 #[cfg(not(unix))]
 use crate::transport::Census;
 #[cfg(unix)]
@@ -30,8 +33,10 @@ use crate::{
     guest::{Component, ComponentSource, GuestEngine},
     limits::LONGEST,
     names::{ServerName, SessionId, TenantName},
+    policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
     session::{Observer, Places, Session, SessionInfo},
+    telemetry,
 };
 
 /// After the deadline of a drain has passed and everything was killed: how long the ends of tasks and processes may take.
@@ -54,6 +59,8 @@ pub(super) struct Shared {
     /// Places of the sessions of all tenants.
     pub(super) places: Arc<Semaphore>,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
+    pub(super) edge: Arc<dyn Edge>,
+    pub(super) secrets: Arc<dyn SecretStore>,
     pub(super) client_info: Bytes,
     pub(super) tokio: tokio::runtime::Handle,
     pub(super) events: broadcast::Sender<Event>,
@@ -63,7 +70,8 @@ pub(super) struct Shared {
     pub(super) folders: Arc<PrivateFolders>,
     allows_basic_isolation: bool,
     tenants: Mutex<Tenants>,
-    generations: AtomicU64,
+    /// The last number that was given to something of which there may be another with the same name.
+    numbers: AtomicU64,
     reaping: AbortHandle,
 }
 
@@ -82,6 +90,8 @@ struct Tenants {
 pub struct RuntimeBuilder {
     limits: Limits,
     handler: Arc<dyn ServerRequestHandler>,
+    edge: Arc<dyn Edge>,
+    secrets: Arc<dyn SecretStore>,
     client_info: serde_json::Value,
     #[cfg(target_os = "linux")]
     supervisor: Option<PathBuf>,
@@ -89,6 +99,20 @@ pub struct RuntimeBuilder {
 }
 
 impl RuntimeBuilder {
+    /// Settings, each with its default.
+    pub(crate) fn new(edge: Arc<dyn Edge>) -> Self {
+        Self {
+            limits: Limits::default(),
+            handler: Arc::new(RefuseAll),
+            edge,
+            secrets: Arc::new(NoSecrets),
+            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
+            #[cfg(target_os = "linux")]
+            supervisor: None,
+            allows_basic_isolation: false,
+        }
+    }
+
     /// The bounds of everything. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -98,6 +122,13 @@ impl RuntimeBuilder {
     /// Who answers requests of servers. Default: [`RefuseAll`].
     pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
         self.handler = Arc::new(handler);
+        self
+    }
+
+    /// Where the secrets are kept that catalogs name, by [`Command::env_secret`](crate::Command::env_secret) or as
+    /// `${secret:NAME}`. Default: nowhere, and a server that names one is [`Error::Start`].
+    pub fn secrets(mut self, store: impl SecretStore) -> Self {
+        self.secrets = Arc::new(store);
         self
     }
 
@@ -149,10 +180,12 @@ impl RuntimeBuilder {
             allows_basic_isolation: self.allows_basic_isolation,
             reaping: tokio::spawn(reap_idle(registry.clone())).abort_handle(),
             handler: self.handler,
+            edge: self.edge,
+            secrets: self.secrets,
             client_info: self.client_info.to_string().into(),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
-            generations: AtomicU64::new(0),
+            numbers: AtomicU64::new(0),
             places: Places::of_runtime(limits.sessions_per_runtime),
             registry,
             events,
@@ -169,18 +202,6 @@ impl fmt::Debug for RuntimeBuilder {
 }
 
 impl Runtime {
-    /// Settings, each with its default.
-    pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder {
-            limits: Limits::default(),
-            handler: Arc::new(RefuseAll),
-            client_info: serde_json::json!({ "name": "innkeeper", "version": env!("CARGO_PKG_VERSION") }),
-            #[cfg(target_os = "linux")]
-            supervisor: None,
-            allows_basic_isolation: false,
-        }
-    }
-
     /// Loads a guest component: compiles it, checks that it imports nothing, and tries it out.
     ///
     /// # Errors
@@ -205,7 +226,7 @@ impl Runtime {
         Events(self.shared.events.subscribe())
     }
 
-    /// What there is, right now. Waits for no session. The processes are read from /proc, which takes as long as there are
+    /// What there is, right now. Waits for no session. The metric `innkeeper.children_alive` is that of the last status. The processes are read from /proc, which takes as long as there are
     /// processes on the machine: a few milliseconds for a thousand. On systems other than Linux they are the servers only, and not
     /// what those started.
     pub fn status(&self) -> Status {
@@ -213,7 +234,9 @@ impl Runtime {
         let census = self.shared.supervisors.census();
         #[cfg(not(unix))]
         let census = Census::default();
-        Status::new(self.shared.registry.rows(), census)
+        let status = Status::new(self.shared.registry.rows(), census);
+        telemetry::children(status.children_alive);
+        status
     }
 
     /// Closes the sessions of all tenants that have been without a lease for `older_than` or longer, and waits for their end.
@@ -252,6 +275,11 @@ impl Shared {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A number that nothing else of this runtime has.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Relaxed)
+    }
+
     /// Takes a tenant's name, if it is free, and returns a number that no other tenant has.
     pub(super) fn claim(&self, tenant: &TenantName) -> Result<u64, Error> {
         let mut tenants = self.tenants();
@@ -273,7 +301,7 @@ impl Shared {
             tenants.had_several = true;
         }
         tenants.names.insert(tenant.clone());
-        Ok(self.generations.fetch_add(1, Relaxed))
+        Ok(self.number())
     }
 
     /// Whether sessions of several tenants may meet in this runtime.
@@ -352,8 +380,9 @@ impl Shared {
 }
 
 async fn end(key: Key, session: Arc<Session>, kill_at: Instant) -> ClosedSession {
-    let in_time = timeout_at(kill_at, session.watched().clone().closed()).await.is_ok();
-    let gone = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().clone().closed()).await.is_ok();
+    let in_time = timeout_at(kill_at, session.watched().closed()).await.is_ok();
+    let closed = in_time || timeout_at(kill_at + AFTER_KILL, session.watched().closed()).await.is_ok();
+    let gone = closed && !session.has_left_something();
     ClosedSession { session: SessionKey::new(session.id(), &key), in_time, gone }
 }
 
@@ -381,7 +410,8 @@ pub struct ClosedSession {
     pub session: SessionKey,
     /// Whether it ended before the deadline, without force.
     pub in_time: bool,
-    /// Whether nothing is left of it. False would be a fault of the system: a process that `SIGKILL` does not end.
+    /// Whether nothing is left of it. False is a fault of the system, such as a process that `SIGKILL` does not end, or of an
+    /// embedder's own transport: then what is left is waited for no longer.
     pub gone: bool,
 }
 
@@ -391,6 +421,7 @@ pub(super) struct SessionObserver {
     pub(super) id: SessionId,
     pub(super) registry: Weak<Registry>,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) tenant: WeakTenant,
 }
 
 impl SessionObserver {
@@ -404,21 +435,40 @@ impl SessionObserver {
 
 impl Observer for SessionObserver {
     fn opened(&self, info: &Arc<SessionInfo>) {
-        self.send(|session| Event::SessionOpened { session, revision: info.revision.clone() });
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.edge().opened(&tenant, &SessionKey::new(self.id, &self.key));
+        }
+        let incarnation = info.incarnation;
+        telemetry::connected(&self.key.tenant);
+        self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
     }
 
     fn notified(&self, method: String, params: Bytes) {
+        // Before subscribers, so that one who asks the edge finds that it knows already.
+        if let Some(tenant) = self.tenant.upgrade() {
+            tenant.edge().notified(&tenant, &SessionKey::new(self.id, &self.key), &method);
+        }
         self.send(|session| Event::Notification { session, method, params });
     }
 
-    fn closing(&self, error: &Error) {
-        if let Some(registry) = self.registry.upgrade() {
-            registry.closing(&self.key, self.id);
+    fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error) {
+        if let Some(tenant) = self.tenant.upgrade() {
+            let (tenant_name, server) = (&self.key.tenant, &self.key.server);
+            tenant.edge().connection_ended(&ConnectionEnded { tenant: tenant_name, server, info, lived, error });
         }
+    }
+
+    fn disconnected(&self, error: &Error) {
+        telemetry::connection_lost(&self.key.tenant, error);
+        self.send(|session| Event::SessionDisconnected { session, code: error.code(), reason: error.to_string() });
+    }
+
+    fn closing(&self, error: &Error) {
         self.send(|session| Event::SessionClosing { session, code: error.code(), reason: error.to_string() });
     }
 
-    fn closed(&self, _error: &Error) {
+    fn closed(&self) {
+        telemetry::sessions(&self.key.tenant, -1.0);
         if let Some(registry) = self.registry.upgrade() {
             registry.closed(self.id);
         }

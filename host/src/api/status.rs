@@ -6,7 +6,7 @@ use crate::{
     Isolation,
     names::{ServerName, SessionId, TenantName, UserName},
     registry::{Key, Row},
-    session::State,
+    session::BreakerState,
     transport::{Census, SessionProcesses},
 };
 
@@ -20,9 +20,9 @@ pub struct SessionKey {
     /// Its tenant.
     #[serde(serialize_with = "as_text")]
     pub tenant: TenantName,
-    /// Its user.
-    #[serde(serialize_with = "as_text")]
-    pub user: UserName,
+    /// Its user. None: the users of the tenant share it.
+    #[serde(serialize_with = "as_optional_text")]
+    pub user: Option<UserName>,
     /// Its server.
     #[serde(serialize_with = "as_text")]
     pub server: ServerName,
@@ -30,12 +30,22 @@ pub struct SessionKey {
 
 impl SessionKey {
     pub(super) fn new(id: SessionId, key: &Key) -> Self {
-        Self { id, tenant: key.tenant.clone(), user: key.user.clone(), server: key.server.clone() }
+        Self { id, tenant: key.tenant.clone(), user: key.user().cloned(), server: key.server.clone() }
     }
 }
 
 fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn as_optional_text<S: serde::Serializer>(
+    value: &Option<impl std::fmt::Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// A session, right now.
@@ -45,7 +55,7 @@ pub struct SessionStatus {
     /// Which session.
     #[serde(flatten)]
     pub session: SessionKey,
-    /// `opening`, `ready`, `closing` or `closed`.
+    /// `opening`; `ready`; `disconnected`, after its connection was lost and until somebody needs it; or `closing`.
     pub state: &'static str,
     /// Leases that are held, or waited for.
     pub leases: usize,
@@ -57,7 +67,12 @@ pub struct SessionStatus {
     pub isolation: Option<Isolation>,
     /// All processes of the session: servers, and what they started. Sorted.
     pub processes: Vec<u32>,
-    /// Why it is being closed, if it is.
+    /// Connections that it has had.
+    pub incarnation: u32,
+    /// Whether its server is tried again: `closed` where it is, `open` where it failed too often in a row, `half-open` where the
+    /// next lease or call decides.
+    pub breaker: &'static str,
+    /// Why its last connection was lost, or why it is being closed.
     pub error: Option<String>,
 }
 
@@ -94,22 +109,23 @@ impl Status {
 impl SessionStatus {
     fn new(row: Row, processes: SessionProcesses) -> Self {
         let session = SessionKey::new(row.session.id(), &row.key);
-        let (state, info, error) = match row.session.watched().now() {
-            State::Opening | State::Ready(_) if row.leases.is_none() => ("closing", None, None),
-            State::Opening => ("opening", None, None),
-            State::Ready(info) => ("ready", Some(info), None),
-            State::Closing(error) => ("closing", None, Some(error.to_string())),
-            State::Closed(error) => ("closed", None, Some(error.to_string())),
-        };
+        let now = row.session.now();
         Self {
             session,
-            state,
+            // One that was taken out of the table is closed in a moment, if it was not told so yet.
+            state: if row.leases.is_none() { "closing" } else { now.state },
             leases: row.leases.unwrap_or_default(),
-            revision: info.as_ref().map(|info| info.revision.clone()),
-            process: info.and_then(|info| info.process),
+            revision: now.info.as_ref().map(|info| info.revision.clone()),
+            process: now.info.and_then(|info| info.process),
             isolation: processes.isolation,
             processes: processes.processes,
-            error,
+            incarnation: now.incarnation,
+            breaker: match now.breaker {
+                BreakerState::Closed => "closed",
+                BreakerState::Open => "open",
+                BreakerState::HalfOpen => "half-open",
+            },
+            error: now.error.map(|error| error.to_string()),
         }
     }
 }

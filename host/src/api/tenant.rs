@@ -1,9 +1,14 @@
 //! A customer of the platform: its servers, and the guest that speaks to them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
-    Catalog, DrainReport, Lease, Server,
+    Catalog, DrainReport, Lease, Plan, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge,
+    admission::Admission,
     catalog::Reach,
     handler::ForSession,
     runtime::{SessionObserver, Shared},
@@ -14,8 +19,10 @@ use crate::{
     Error,
     guest::{Component, ComponentSource, Strikes},
     names::{ServerName, SessionId, TenantName, UserName},
-    registry::Key,
-    session::{Places, Session, SessionSpec},
+    policy::{Policy, SessionSecrets, ToolRules},
+    registry::{Holder, Key, Row},
+    session::{Life, Places, Session, SessionSpec},
+    telemetry,
     transport::Connector,
 };
 
@@ -28,17 +35,48 @@ pub struct TenantBuilder {
     shared: Arc<Shared>,
     name: TenantName,
     catalog: Catalog,
+    untrusted_catalog: Catalog,
+    policy: Policy,
     guest: Option<Component>,
+    handler: Option<Arc<dyn ServerRequestHandler>>,
+    tool_rules: ToolRules,
 }
 
 impl TenantBuilder {
     pub(super) fn new(shared: Arc<Shared>, name: TenantName) -> Self {
-        Self { shared, name, catalog: Catalog::new(), guest: None }
+        Self {
+            shared,
+            name,
+            catalog: Catalog::new(),
+            untrusted_catalog: Catalog::new(),
+            policy: Policy::new(),
+            guest: None,
+            tool_rules: ToolRules::new(),
+            handler: None,
+        }
     }
 
-    /// The servers of the tenant. Default: none.
+    /// The servers that the platform gives the tenant. They are trusted: [`policy`](Self::policy) says which of them it may use,
+    /// and not what they are. Default: none.
     pub fn catalog(mut self, catalog: Catalog) -> Self {
         self.catalog = catalog;
+        self
+    }
+
+    /// Servers that the tenant brings itself: from a form, a file, a repository of its own. They are not trusted, so everything is
+    /// denied that [`policy`](Self::policy) does not allow, and by default nothing is. They are guarded, and have a home folder of
+    /// their own. Default: none.
+    ///
+    /// An `mcp.json` of a tenant is to be read with an environment that is the tenant's, such as
+    /// `|_: &str| None`: with that of the host, `${NAME}` gives the tenant any variable of the host.
+    pub fn untrusted_catalog(mut self, catalog: Catalog) -> Self {
+        self.untrusted_catalog = catalog;
+        self
+    }
+
+    /// What the tenant may use, and what the servers may be that it brings. Default: [`Policy::new`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -48,18 +86,42 @@ impl TenantBuilder {
         self
     }
 
+    /// Who answers requests of the tenant's servers, those that are about no user's call included. Default: the handler of the
+    /// runtime, which gets requests for a user only.
+    pub fn server_requests(mut self, handler: impl ServerRequestHandler) -> Self {
+        self.handler = Some(Arc::new(handler));
+        self
+    }
+
+    /// Which tools may be used, of whatever server, and what models are told of them. Default: all. A tool must be allowed by
+    /// these and by those of its server ([`Server::tool_rules`]), whose names and descriptions count before these.
+    pub fn tool_rules(mut self, rules: ToolRules) -> Self {
+        self.tool_rules = rules;
+        self
+    }
+
     /// Makes the tenant. Opens nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the runtime has a tenant of this name; [`Error::Denied`] where another has a server that
-    /// could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::Component`] where no guest was given and
-    /// none is embedded.
+    /// [`Error::Denied`] where [`policy`](Self::policy) does not allow what the tenant brings, with all of it in the reason, or where
+    /// another tenant has a server that could harm this one's (see [`RuntimeBuilder::allow_basic_isolation`](crate::RuntimeBuilder::allow_basic_isolation)); [`Error::InvalidInput`] where the runtime has a
+    /// tenant of this name, or the policy has rules that can never apply, or a tool is given a name that it cannot
+    /// have; [`Error::Component`] where no guest was given and none is
+    /// embedded.
     pub async fn apply(self) -> Result<Tenant, Error> {
+        let (name, policy, catalog, untrusted) = (self.name.clone(), self.policy, self.catalog, self.untrusted_catalog);
+        // Following links may read from a slow disk: not on the embedder's workers.
+        let admission = tokio::task::spawn_blocking(move || Admission::of(&name, policy, catalog, untrusted));
+        let admission = admission.await.map_err(|error| Error::System {
+            what: "looking at the servers of a tenant",
+            reason: error.to_string(),
+        })??;
         let guest = match self.guest {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
+        let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits)?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let inner = Inner {
@@ -67,9 +129,11 @@ impl TenantBuilder {
             shared: self.shared,
             name: self.name,
             generation,
-            catalog: self.catalog,
+            admission,
             guest,
             strikes: Strikes::default(),
+            handler: self.handler,
+            edge,
         };
         Ok(Tenant { inner: Arc::new(inner) })
     }
@@ -80,6 +144,8 @@ impl fmt::Debug for TenantBuilder {
         f.debug_struct("TenantBuilder")
             .field("name", &self.name)
             .field("catalog", &self.catalog)
+            .field("untrusted_catalog", &self.untrusted_catalog)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -91,15 +157,33 @@ pub struct Tenant {
     inner: Arc<Inner>,
 }
 
+/// A tenant that lives only as long as others hold it.
+#[derive(Clone)]
+pub(crate) struct WeakTenant(Weak<Inner>);
+
+impl WeakTenant {
+    pub(crate) fn upgrade(&self) -> Option<Tenant> {
+        self.0.upgrade().map(|inner| Tenant { inner })
+    }
+}
+
 /// A tenant, as everything of it holds on to it: when the last handle, lease and call is gone, its sessions are closed.
 pub(super) struct Inner {
     shared: Arc<Shared>,
     name: TenantName,
     generation: u64,
-    catalog: Catalog,
+    admission: Admission,
     guest: Component,
     strikes: Strikes,
     places: Places,
+    handler: Option<Arc<dyn ServerRequestHandler>>,
+    edge: Box<dyn TenantEdge>,
+}
+
+impl Inner {
+    pub(super) fn edge(&self) -> &dyn TenantEdge {
+        &*self.edge
+    }
 }
 
 impl Tenant {
@@ -108,39 +192,105 @@ impl Tenant {
         &self.inner.name
     }
 
-    /// Its servers.
+    /// The servers that it may use, its own included.
     pub fn catalog(&self) -> &Catalog {
-        &self.inner.catalog
+        &self.inner.admission.catalog
+    }
+
+    /// What it would change to give the tenant this catalog in place of the one of
+    /// [`TenantBuilder::catalog`]. Does nothing. Of servers that policy does not let the tenant use, and of those that it brings
+    /// itself, nothing is said.
+    pub fn plan(&self, catalog: &Catalog) -> Plan {
+        let Inner { shared, generation, admission, .. } = &*self.inner;
+        let rows = shared.registry.rows();
+        let lives = |row: &&Row| matches!(row.session.watched().now(), Life::Open);
+        let own: Vec<_> = rows.iter().filter(|row| row.key.generation == *generation).filter(lives).collect();
+        let sessions = |server: &ServerName| own.iter().filter(|row| row.key.server == *server).count();
+        Plan::between(admission.trusted(), &admission.usable(catalog), sessions)
     }
 
     /// Leases the session of a user with a server, and opens it if there is none. Waits until it is ready, at most
-    /// [`Limits::open`](crate::Limits::open). However many wait for one session, it is opened once.
+    /// [`Limits::open`](crate::Limits::open) for one try; where the server failed just before, it waits for the next try first
+    /// ([`Limits::reconnect_delay`](crate::Limits::reconnect_delay)). However many wait for one session, it is opened once.
     ///
     /// # Errors
     ///
-    /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not,
+    /// Returns why the session could not be opened: [`Error::NotFound`] for a server that the catalog has not, [`Error::Denied`] for
+    /// one that policy does not let the tenant use,
     /// [`Error::Start`], [`Error::Isolation`], [`Error::Denied`], [`Error::ServerExited`], [`Error::Timeout`], what the
-    /// server answered as [`Error::Server`], and the limits as [`Error::AtCapacity`], where all sessions of the tenant are leased:
-    /// otherwise the one that has been idle for longest is closed for the new one.
+    /// server answered as [`Error::Server`]; [`Error::Unavailable`] where it failed too often in a row; and the limits as
+    /// [`Error::AtCapacity`], where all sessions of the tenant are leased: otherwise the one that has been idle for longest is
+    /// closed for the new one.
     ///
     /// # Cancellation safety
     ///
     /// Dropping the future gives the lease back. The session goes on opening, and is then idle.
     pub async fn lease(&self, user: impl Into<UserName>, server: impl Into<ServerName>) -> Result<Lease, Error> {
         let shared = &self.inner.shared;
-        let key = Key {
-            tenant: self.inner.name.clone(),
-            generation: self.inner.generation,
-            user: user.into(),
-            server: server.into(),
+        let (user, server) = (user.into(), server.into());
+        self.inner.admission.check(&server)?;
+        let entry = self.inner.admission.catalog.get(&server).ok_or_else(|| self.no_server(&server))?;
+        let secrets = SessionSecrets::new(shared.secrets.clone());
+        let connector = self.connector(&server, entry, &secrets)?;
+        let holder = match entry.scope {
+            Scope::User => Holder::User(user.clone()),
+            Scope::Tenant => Holder::Tenant,
+            Scope::Exclusive => Holder::Lease { user: user.clone(), number: shared.number() },
         };
-        let entry = self.inner.catalog.get(&key.server).ok_or_else(|| self.no_server(&key.server))?;
-        let connector = self.connector(&key.server, entry)?;
-        let session = shared
-            .registry
-            .check_out(key.clone(), |id| Session::open(self.spec(id, key, entry, connector), &shared.tokio))?;
-        let info = session.session().watched().clone().ready().await?;
-        Ok(Lease::new(session, info, self.inner.clone()))
+        let key = self.key(holder, server, entry);
+        let session = shared.registry.check_out(key.clone(), |id| {
+            let observer = SessionObserver {
+                key: key.clone(),
+                id,
+                registry: Arc::downgrade(&shared.registry),
+                events: shared.events.clone(),
+                tenant: self.downgrade(),
+            };
+            telemetry::sessions(&key.tenant, 1.0);
+            Session::open(self.spec(id, key, entry, connector, &secrets), observer, &shared.tokio)
+        })?;
+        let info = session.session().ready().await?;
+        Ok(Lease::new(session, info, Some(user), self.inner.clone()))
+    }
+
+    /// Leases a session that is ready, and is not opened where it is gone. That is no use of it: it does not live longer for it.
+    pub(crate) fn rejoin(&self, session: &SessionKey) -> Option<Lease> {
+        let entry = self.inner.admission.catalog.get(&session.server)?;
+        let holder = match entry.scope {
+            Scope::User => Holder::User(session.user.clone()?),
+            Scope::Tenant => Holder::Tenant,
+            // It is its lease's alone.
+            Scope::Exclusive => return None,
+        };
+        let key = self.key(holder, session.server.clone(), entry);
+        let joined = self.inner.shared.registry.rejoin(key, session.id)?;
+        let info = joined.session().now().info?;
+        Some(Lease::new(joined, info, session.user.clone(), self.inner.clone()))
+    }
+
+    fn key(&self, holder: Holder, server: ServerName, entry: &Server) -> Key {
+        let (tenant, generation) = (self.inner.name.clone(), self.inner.generation);
+        Key { tenant, generation, holder, server, digest: entry.digest() }
+    }
+
+    /// Whether leases are minted at all.
+    pub(crate) fn admit_leases(&self) -> Result<(), Error> {
+        self.inner.shared.registry.admit()
+    }
+
+    /// What the edge keeps of the tenant.
+    pub(crate) fn edge(&self) -> &dyn TenantEdge {
+        self.inner.edge()
+    }
+
+    /// The same, without keeping it alive.
+    pub(crate) fn downgrade(&self) -> WeakTenant {
+        WeakTenant(Arc::downgrade(&self.inner))
+    }
+
+    /// Runs something on the tokio runtime of the sessions, whoever asked for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.shared.tokio.spawn(task);
     }
 
     /// Closes the sessions of the tenant that have been without a lease for `older_than` or longer, and waits for their end.
@@ -159,7 +309,13 @@ impl Tenant {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
 
-    fn connector(&self, name: &ServerName, server: &Server) -> Result<Arc<dyn Connector>, Error> {
+    #[cfg_attr(not(unix), allow(unused_variables, reason = "only commands are given secrets"))]
+    fn connector(
+        &self,
+        name: &ServerName,
+        server: &Server,
+        secrets: &SessionSecrets,
+    ) -> Result<Arc<dyn Connector>, Error> {
         match &server.reach {
             Reach::Connector(connector) => Ok(connector.clone()),
             #[cfg(unix)]
@@ -167,13 +323,14 @@ impl Tenant {
                 let shared = &self.inner.shared;
                 shared.admit_isolation(name, server.confinement.isolation)?;
                 let inherit_home = server.inherit_home.unwrap_or(!shared.had_several_tenants());
-                Ok(Arc::new(ProcessConnector::new(
+                let connector = ProcessConnector::new(
                     command.clone(),
                     shared.supervisors.clone(),
                     (!inherit_home).then(|| shared.folders.clone()),
                     server.confinement,
                     &shared.limits,
-                )))
+                );
+                Ok(Arc::new(connector.with_secrets(secrets.clone())))
             }
             #[cfg(not(unix))]
             Reach::Command(_) => Err(Error::Unsupported {
@@ -183,13 +340,20 @@ impl Tenant {
                      in the embedding program (`Server::connector`)"
                 ),
             }),
-            Reach::Url(shown) => Err(Error::Unsupported {
+            Reach::Url { shown, .. } => Err(Error::Unsupported {
                 detail: format!("server `{name}` is at {shown}; this version speaks to commands only, not over HTTP"),
             }),
         }
     }
 
-    fn spec(&self, id: SessionId, key: Key, server: &Server, connector: Arc<dyn Connector>) -> SessionSpec {
+    fn spec(
+        &self,
+        id: SessionId,
+        key: Key,
+        server: &Server,
+        connector: Arc<dyn Connector>,
+        secrets: &SessionSecrets,
+    ) -> SessionSpec {
         let shared = &self.inner.shared;
         let limits = if server.open_timeout.is_some() || server.call_timeout.is_some() {
             let mut limits = (*shared.limits).clone();
@@ -202,9 +366,10 @@ impl Tenant {
         SessionSpec {
             id,
             tenant: key.tenant.clone(),
-            user: key.user.clone(),
+            user: key.user().cloned(),
             server: key.server.clone(),
             connector,
+            mask: secrets.mask().clone(),
             places: self.inner.places.clone(),
             component: self.inner.guest.clone(),
             strikes: self.inner.strikes.clone(),
@@ -212,23 +377,17 @@ impl Tenant {
             client_info: shared.client_info.clone(),
             limits,
             asker: Arc::new(ForSession {
-                handler: shared.handler.clone(),
-                tenant: key.tenant.clone(),
-                user: key.user.clone(),
-                server: key.server.clone(),
+                of_tenant: self.inner.handler.clone(),
+                of_runtime: shared.handler.clone(),
+                tenant: key.tenant,
+                server: key.server,
                 session: id,
-            }),
-            observer: Arc::new(SessionObserver {
-                key,
-                id,
-                registry: Arc::downgrade(&shared.registry),
-                events: shared.events.clone(),
             }),
         }
     }
 
     fn no_server(&self, name: &ServerName) -> Error {
-        let known = self.inner.catalog.servers().take(MOST_KNOWN).map(|(name, _)| name.to_string()).collect();
+        let known = self.inner.admission.catalog.servers().take(MOST_KNOWN).map(|(name, _)| name.to_string()).collect();
         Error::NotFound { what: "server", name: name.to_string(), known }
     }
 }
@@ -245,7 +404,7 @@ impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tenant")
             .field("name", &self.inner.name)
-            .field("catalog", &self.inner.catalog)
+            .field("catalog", self.catalog())
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use super::SessionKey;
 use crate::{
     Error,
-    session::{State, Watched},
+    session::{Life, Watched},
 };
 
 /// Sees what becomes of a session, and is no reason for it to live: an idle session that is watched is closed as any other, and
@@ -24,15 +24,15 @@ impl Watch {
         &self.session
     }
 
-    /// Whether the session takes calls, or why not.
+    /// Whether the session is there, or why it ends. One whose connection was lost is: the next call makes another.
     ///
     /// # Errors
     ///
     /// Returns why the session ended, or is being closed.
     pub fn check(&self) -> Result<(), Error> {
         match self.state.now() {
-            State::Opening | State::Ready(_) => Ok(()),
-            State::Closing(error) | State::Closed(error) => Err(error),
+            Life::Open => Ok(()),
+            Life::Closing(error) | Life::Closed(error) => Err(error),
         }
     }
 

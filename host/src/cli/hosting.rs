@@ -12,6 +12,7 @@ use crate::{
     interrupt::Interrupts,
     options::GlobalOptions,
     output::{Output, Report},
+    secrets::FromEnvironment,
     servers::Servers,
     spinner::Spinner,
 };
@@ -50,7 +51,7 @@ impl Host {
     pub(crate) async fn lease(&self, server: &str) -> Result<Lease, Failure> {
         match self.tenant.lease(USER, server).await {
             Ok(lease) => {
-                let SessionInfo { revision, process, .. } = lease.info();
+                let SessionInfo { revision, process, .. } = &*lease.info();
                 tracing::info!(server, revision, process, "opened the server");
                 Ok(lease)
             }
@@ -87,7 +88,12 @@ pub(crate) async fn with_host<R: Report>(
     let limits = limits(options);
     // Longer than closing takes by its own limits, which are what decides.
     let patience = (limits.close_input + limits.close_terminate) * 2;
-    let runtime = builder().limits(limits).client_info("innkeeper", env!("CARGO_PKG_VERSION")).start().await;
+    let runtime = builder()
+        .secrets(FromEnvironment)
+        .limits(limits)
+        .client_info("innkeeper", env!("CARGO_PKG_VERSION"))
+        .start()
+        .await;
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return output.failure(&error.into()),

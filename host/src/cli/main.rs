@@ -18,6 +18,7 @@ mod options;
 mod output;
 mod page;
 mod ping;
+mod secrets;
 mod servers;
 mod signature;
 mod spinner;

@@ -30,7 +30,8 @@ pub(crate) async fn run(host: &Host, servers: Vec<String>, spinner: Spinner) -> 
 
 async fn ping(lease: Lease) -> Result<Pong, Error> {
     let milliseconds = lease.ping().await?.as_secs_f64() * 1000.0;
-    let SessionInfo { revision, peer, .. } = lease.info();
+    let info = lease.info();
+    let SessionInfo { revision, peer, .. } = &*info;
     Ok(Pong { milliseconds, revision: revision.clone(), peer: serde_json::from_slice(peer).unwrap_or_default() })
 }
 

@@ -48,6 +48,13 @@ impl fmt::Display for KeyPath {
 /// The members of an object by name.
 pub(super) type Members<'t> = BTreeMap<&'t str, &'t ObjectProp<'t>>;
 
+/// Whether texts may name secrets.
+#[derive(Clone, Copy)]
+pub(super) enum Secrets {
+    Allowed,
+    Refused,
+}
+
 /// What all readers of one file share.
 pub(super) struct Context<'a> {
     file: &'a Path,
@@ -160,17 +167,28 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A string with its variables filled in.
+    /// A string with its variables filled in, which names no secret.
     pub(super) fn expanded(&mut self, key: &KeyPath, value: &Value<'_>) -> Option<Expanded> {
+        let expanded = self.expanded_with_secrets(key, value)?;
+        if expanded.has_secrets() {
+            let hint = "give it to the server as a variable of \"env\": other processes can read a command line";
+            self.error(value, key, "a \"${secret:...}\" can stand in \"env\" only", hint);
+            return None;
+        }
+        Some(expanded)
+    }
+
+    /// A string with its variables filled in. It may name secrets.
+    fn expanded_with_secrets(&mut self, key: &KeyPath, value: &Value<'_>) -> Option<Expanded> {
         let written = self.string(key, value, "put it in quotes")?;
         match expand(written, self.environment, self.remaining_bytes?) {
             Ok(expanded) => {
-                self.remaining_bytes = self.remaining_bytes.map(|remaining| remaining - expanded.len());
-                Some(Expanded::new(written, expanded))
+                self.remaining_bytes = self.remaining_bytes.map(|remaining| remaining - expanded.value().len());
+                Some(expanded)
             }
             Err(error @ ExpandError::NotSet(_)) if self.tolerate_unset => {
                 self.warn(value, key, error.to_string(), "the server is disabled, so this can wait");
-                Some(Expanded::new(written, written.to_owned()))
+                Some(Expanded::as_written(written))
             }
             Err(error) => {
                 if error == ExpandError::TooLarge {
@@ -210,12 +228,17 @@ impl<'a> Context<'a> {
         &mut self,
         key: &KeyPath,
         value: &Value<'_>,
+        secrets: Secrets,
         check: fn(&str, &str) -> Result<(), &'static str>,
     ) -> BTreeMap<String, Expanded> {
         let mut expanded = BTreeMap::new();
         for (name, property) in self.members(key, value).unwrap_or_default() {
             let key = key.member(name);
-            let Some(text) = self.expanded(&key, &property.value) else { continue };
+            let text = match secrets {
+                Secrets::Allowed => self.expanded_with_secrets(&key, &property.value),
+                Secrets::Refused => self.expanded(&key, &property.value),
+            };
+            let Some(text) = text else { continue };
             match check(name, text.value()) {
                 Ok(()) => {
                     expanded.insert(name.to_owned(), text);

@@ -9,11 +9,12 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use jsonc_parser::ast::{ObjectProp, Value};
 
 use super::{
-    context::{Context, KeyPath, Members},
+    context::{Context, KeyPath, Members, Secrets},
     duration::parse_duration,
     expand::Expanded,
     keys::{HTTP_KEYS, OF_ENTRIES, STDIO_KEYS},
     limits,
+    tools::{self, ToolsEntry},
     values::{NUL, check_argument, check_header, check_url, check_variable},
 };
 use crate::{Isolation, ProcessLimits};
@@ -29,6 +30,8 @@ pub struct ServerEntry {
     /// Whether the server is to be left alone. Variables that are not set are no error in such an entry; the texts that
     /// name them stay as written.
     pub disabled: bool,
+    /// Which of the server's tools may be used, and what they are called.
+    pub tools: ToolsEntry,
     /// The line in which the entry begins, counted from 1.
     pub line: usize,
 }
@@ -107,13 +110,14 @@ pub(super) fn read(context: &mut Context<'_>, key: &KeyPath, property: &ObjectPr
     entry.context.tolerate_unset = disabled;
     let timeout = entry.timeout();
     let transport = entry.transport(property);
+    let tools = tools::read(entry.context, key, &members);
     OF_ENTRIES.warn_of_others(entry.context, key, &members);
 
     let context = entry.context;
     context.tolerate_unset = false;
     let line = context.line(property);
     let transport = transport.filter(|_| context.errors.len() == errors_before)?;
-    Some(ServerEntry { transport, timeout, disabled, line })
+    Some(ServerEntry { transport, timeout, disabled, tools, line })
 }
 
 struct EntryReader<'r, 'a, 't> {
@@ -177,7 +181,7 @@ impl<'t> EntryReader<'_, '_, 't> {
             None => Vec::new(),
         };
         let env = match self.get("env") {
-            Some((value, key)) => self.context.expanded_members(&key, value, check_variable),
+            Some((value, key)) => self.context.expanded_members(&key, value, Secrets::Allowed, check_variable),
             None => BTreeMap::new(),
         };
         let cwd = self.get("cwd").and_then(|(value, key)| {
@@ -246,7 +250,7 @@ impl<'t> EntryReader<'_, '_, 't> {
             self.context.error(value, &key, problem, "write one like \"https://example.com/mcp\"");
         }
         let headers = match self.get("headers") {
-            Some((value, key)) => self.context.expanded_members(&key, value, check_header),
+            Some((value, key)) => self.context.expanded_members(&key, value, Secrets::Refused, check_header),
             None => BTreeMap::new(),
         };
         self.warn_of_useless_keys(&STDIO_KEYS, "url");

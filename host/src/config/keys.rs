@@ -18,7 +18,10 @@ pub(super) const OF_ENTRIES: Vocabulary = Vocabulary { known: &KEYS, foreign: &F
 /// That of the limits of an entry.
 pub(super) const OF_LIMITS: Vocabulary = Vocabulary { known: &LIMITS, foreign: &[] };
 
-const KEYS: [&str; 13] = [
+/// That of the rules for tools of an entry.
+pub(super) const OF_TOOLS: Vocabulary = Vocabulary { known: &TOOLS, foreign: &[] };
+
+const KEYS: [&str; 20] = [
     "command",
     "args",
     "env",
@@ -32,7 +35,20 @@ const KEYS: [&str; 13] = [
     "type",
     "timeout",
     "disabled",
+    "tools",
+    "includeTools",
+    "enabledTools",
+    "enabled_tools",
+    "excludeTools",
+    "disabledTools",
+    "disabled_tools",
 ];
+
+/// What other programs call an allow list of tools, and a deny list.
+pub(super) const ALLOW_KEYS: [&str; 3] = ["includeTools", "enabledTools", "enabled_tools"];
+pub(super) const DENY_KEYS: [&str; 3] = ["excludeTools", "disabledTools", "disabled_tools"];
+
+const TOOLS: [&str; 4] = ["allow", "deny", "rename", "describe"];
 
 /// The keys that belong to one way of reaching a server only.
 pub(super) const STDIO_KEYS: [&str; 7] =

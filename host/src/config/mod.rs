@@ -51,6 +51,7 @@
 //! | `headers` | header fields that are added to each request, as strings | none |
 //! | `timeout` | how long one call may take, with its unit: `"30s"`, `"1m30s"` | that of whoever uses the file |
 //! | `disabled` | whether the server is left alone | `false` |
+//! | `tools` | which of its tools may be used, and what models are told of them, see below | all, as the server has them |
 //! | `type` | what other programs go by: `"stdio"`, `"http"`; it has to agree with the rest | – |
 //!
 //! Any other key is warned of and ignored. Limits are those of setrlimit(2), of each process by itself; all may be left out:
@@ -68,7 +69,20 @@
 //!
 //! A server whose limits are above those of the host does not start, and the error says so.
 //!
+//! Tools are named as the server names them; `*` stands for any characters, and what is denied is denied also where it is allowed:
+//!
+//! ```json
+//! { "command": "server", "tools": { "allow": ["get_*", "search"], "deny": ["get_secret"], "rename": { "search": "find" }, "describe": { "search": "Finds." } } }
+//! ```
+//!
+//! An array is an allow list: `"tools": ["get_*"]`. So are `includeTools`, `enabledTools` and `enabled_tools`, and `excludeTools`,
+//! `disabledTools` and `disabled_tools` are deny lists, as other programs have them. Two lists that say the same are an error.
+//!
 //! # Secrets
+//!
+//! `"env": {"TOKEN": "${secret:github/token}"}` names a secret, inside of a longer text too. It is asked for when the server is
+//! started, from whatever keeps the secrets of a runtime, so the file does not have it. In a command line, an address or a header
+//! it is refused.
 //!
 //! Values of variables are secrets until proven otherwise. No error and no warning contains one, `Debug` shows texts as
 //! they are written in the file, and hides the values of environment variables and headers altogether.
@@ -86,6 +100,7 @@ mod mcp_json;
 mod size;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod values;
 
 use std::ffi::OsString;
@@ -93,9 +108,11 @@ use std::ffi::OsString;
 pub use duration::{DurationError, MAX_DURATION, parse_duration};
 pub use entry::{ServerEntry, Transport};
 pub use error::{ConfigError, ConfigWarning};
+pub(crate) use expand::Part;
 pub use expand::{Expanded, MAX_EXPANDED_BYTES};
 pub use locate::{ConfigNotFound, locate};
 pub use mcp_json::{Inspection, MAX_FILE_BYTES, McpJson};
+pub use tools::ToolsEntry;
 
 /// Where variables come from: the value of a variable, or none if it is not set.
 ///

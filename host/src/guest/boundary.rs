@@ -18,6 +18,8 @@ pub struct Settings {
     pub client_info: Bytes,
     /// What the platform can answer. JSON.
     pub capabilities: Bytes,
+    /// Whether several users have the session.
+    pub shared: bool,
     /// Bytes of one frame.
     pub max_frame: u64,
     /// Bytes of one gathered result.

@@ -13,10 +13,25 @@ use serde_json::{Value, value::RawValue};
 use super::{
     content::Content,
     decode::{object, text},
+    telemetry::TOOL_ERROR,
 };
 use crate::{Call, CallBuilder, CallId, Error, Lease, MayHaveRun, ServerName};
 
-/// A call of a tool that is being prepared. Made by [`Lease::call_tool`].
+/// The method.
+pub(super) const CALL_TOOL: &str = "tools/call";
+
+/// The arguments of a tool, if they are a JSON object.
+pub(super) fn arguments(arguments: &impl Serialize) -> Result<Box<RawValue>, Error> {
+    let invalid = |reason: String| Error::InvalidInput { what: "the arguments of the tool", reason };
+    let arguments = serde_json::value::to_raw_value(arguments).map_err(|error| invalid(error.to_string()))?;
+    if !arguments.get().starts_with('{') {
+        return Err(invalid("they are not a JSON object".to_owned()));
+    }
+    Ok(arguments)
+}
+
+/// A call of a tool that is being prepared. Made by [`Lease::call_tool`] and [`Tenant::call_tool`](crate::Tenant::call_tool). It
+/// holds its session as a lease does.
 #[must_use = "a call is made by `start`"]
 pub struct ToolCallBuilder {
     call: CallBuilder,
@@ -24,14 +39,9 @@ pub struct ToolCallBuilder {
 }
 
 impl ToolCallBuilder {
-    pub(super) fn new(lease: &Lease, name: &str, arguments: &impl Serialize) -> Result<Self, Error> {
-        let invalid = |reason: String| Error::InvalidInput { what: "the arguments of the tool", reason };
-        let arguments = serde_json::value::to_raw_value(arguments).map_err(|error| invalid(error.to_string()))?;
-        if !arguments.get().starts_with('{') {
-            return Err(invalid("they are not a JSON object".to_owned()));
-        }
-        let call = lease.call("tools/call").params(&Params { name, arguments: &arguments });
-        Ok(Self { call, server: lease.session().server })
+    pub(super) fn new(lease: &Lease, name: &str, arguments: &RawValue) -> Self {
+        let call = lease.call(CALL_TOOL).about(name).params(&Params { name, arguments });
+        Self { call, server: lease.session().server }
     }
 
     /// See [`CallBuilder::deadline`].
@@ -43,6 +53,12 @@ impl ToolCallBuilder {
     /// See [`CallBuilder::progress`].
     pub fn progress(mut self, progress: bool) -> Self {
         self.call = self.call.progress(progress);
+        self
+    }
+
+    /// See [`CallBuilder::idempotent`].
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.call = self.call.idempotent(idempotent);
         self
     }
 
@@ -90,11 +106,17 @@ impl Future for ToolCall {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.call).poll(context).map(|outcome| {
-            ToolResult::new(outcome?).map_err(|detail| Error::Protocol {
+            let result = ToolResult::new(outcome?).map_err(|detail| Error::Protocol {
                 server: self.server.clone(),
                 detail,
                 may_have_run: MayHaveRun::Yes,
-            })
+            });
+            match &result {
+                Ok(result) if result.is_error => self.call.failed(TOOL_ERROR),
+                Ok(_) => {}
+                Err(error) => self.call.failed(error.code()),
+            }
+            result
         })
     }
 }

@@ -31,8 +31,9 @@ use table::{Minted, Refused, Room, Table};
 
 use crate::{
     Error, Limits, MayHaveRun,
-    names::{ServerName, SessionId, TenantName, UserName},
+    names::{ServerName, SessionId, SpecDigest, TenantName, UserName},
     session::Session,
+    telemetry,
 };
 
 /// Whose session of what.
@@ -41,8 +42,36 @@ pub(crate) struct Key {
     pub(crate) tenant: TenantName,
     /// Which tenant of that name: one that is made anew does not get the sessions of the old.
     pub(crate) generation: u64,
-    pub(crate) user: UserName,
+    pub(crate) holder: Holder,
     pub(crate) server: ServerName,
+    /// What its connections are made from: after an edit of that, another session.
+    pub(crate) digest: SpecDigest,
+}
+
+/// Who may lease a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// One user, as often as they like.
+    User(UserName),
+    /// Every user of the tenant.
+    Tenant,
+    /// One lease, by its number.
+    Lease { user: UserName, number: u64 },
+}
+
+impl Key {
+    /// Whose session it is. None: its tenant's.
+    pub(crate) fn user(&self) -> Option<&UserName> {
+        match &self.holder {
+            Holder::User(user) | Holder::Lease { user, .. } => Some(user),
+            Holder::Tenant => None,
+        }
+    }
+
+    /// Whether nobody can lease the session again.
+    fn is_exclusive(&self) -> bool {
+        matches!(self.holder, Holder::Lease { .. })
+    }
 }
 
 pub(crate) struct Registry<L = Mutex<Table<Arc<Session>>>> {
@@ -83,14 +112,27 @@ impl<L: Lock> Registry<L> {
         let Minted { session, evicted } = minted.map_err(|refused| self.refusal(refused, &key.tenant))?;
         if let Some(evicted) = evicted {
             tracing::debug!(session = %evicted.id(), "closing an idle session for another of its tenant");
+            telemetry::evicted(&key.tenant);
             evicted.close(Instant::now() + self.grace());
         }
-        Ok(CheckedOut { key, session, registry: self.clone() })
+        Ok(CheckedOut::new(key, session, self.clone(), true))
+    }
+
+    /// Mints a lease for a session that can be leased, and for no other of its key. That is no use of it: when the lease is given
+    /// back, the session has been idle for as long as without it.
+    pub(crate) fn rejoin(self: &Arc<Self>, key: Key, id: SessionId) -> Option<CheckedOut<L>> {
+        let session = self.table().rejoin(&key, id)?;
+        Some(CheckedOut::new(key, session, self.clone(), false))
+    }
+
+    /// Whether leases are minted at all, or why not.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        if self.table().is_draining() { Err(closing()) } else { Ok(()) }
     }
 
     fn refusal(&self, refused: Refused, tenant: &TenantName) -> Error {
         match refused {
-            Refused::Draining => Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No },
+            Refused::Draining => closing(),
             Refused::TenantFull => Error::AtCapacity {
                 scope: format!("tenant `{tenant}`"),
                 limit: self.limits.sessions_per_tenant,
@@ -110,16 +152,25 @@ impl<L: Lock> Registry<L> {
     }
 
     fn check_in(&self, key: &Key, id: SessionId) {
-        let is_idle = self.table().check_in(key, id, Instant::now());
+        let mut table = self.table();
+        let is_idle = table.check_in(key, id, Instant::now());
+        let over = if is_idle && key.is_exclusive() { table.retire(key, id) } else { None };
+        drop(table);
+        if let Some(over) = over {
+            over.close(Instant::now() + self.grace());
+        }
         // All may be idle for equally long, so nothing is due before what the reaper waits for already.
         if is_idle && self.reaper_sleeps.swap(false, Relaxed) {
             self.idled.notify_one();
         }
     }
 
-    /// A session takes no more calls: the next lease of its key opens another.
-    pub(crate) fn closing(&self, key: &Key, id: SessionId) {
-        self.table().retire(key, id);
+    fn leave(&self, key: &Key, id: SessionId) {
+        // It may be due for longer than the reaper waits for the next one.
+        if self.table().leave(key, id) {
+            self.reaper_sleeps.store(false, Relaxed);
+            self.idled.notify_one();
+        }
     }
 
     /// Nothing is left of a session.
@@ -155,6 +206,10 @@ impl<L: Lock> Registry<L> {
     }
 }
 
+fn closing() -> Error {
+    Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No }
+}
+
 /// Chooses the sessions of one generation of a tenant, or all.
 fn of_generation(tenant: Option<u64>) -> impl Fn(&Key) -> bool {
     move |key| tenant.is_none_or(|generation| key.generation == generation)
@@ -165,9 +220,16 @@ pub(crate) struct CheckedOut<L: Lock = Mutex<Table<Arc<Session>>>> {
     key: Key,
     session: L::Session,
     registry: Arc<Registry<L>>,
+    /// Whether the session counts as used when it is given back.
+    is_use: bool,
 }
 
 impl<L: Lock> CheckedOut<L> {
+    fn new(key: Key, session: L::Session, registry: Arc<Registry<L>>, is_use: bool) -> Self {
+        telemetry::leases(&key.tenant, 1.0);
+        Self { key, session, registry, is_use }
+    }
+
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }
@@ -179,6 +241,12 @@ impl<L: Lock> CheckedOut<L> {
 
 impl<L: Lock> Drop for CheckedOut<L> {
     fn drop(&mut self) {
-        self.registry.check_in(&self.key, self.session.id());
+        let (key, id) = (&self.key, self.session.id());
+        if self.is_use {
+            self.registry.check_in(key, id);
+        } else {
+            self.registry.leave(key, id);
+        }
+        telemetry::leases(&key.tenant, -1.0);
     }
 }

@@ -29,7 +29,7 @@ struct Entry<S> {
     id: SessionId,
     session: S,
     leases: usize,
-    /// Since when it has none.
+    /// Since when it has none, or would have none but for those that are no use of it.
     idle_since: Instant,
 }
 
@@ -118,25 +118,43 @@ impl<S: Clone> Table<S> {
         }
     }
 
+    /// Mints a lease for a session that is there, and for no other.
+    pub(super) fn rejoin(&mut self, key: &Key, id: SessionId) -> Option<S> {
+        let entry = self.open.get_mut(key).filter(|entry| entry.id == id && !self.draining)?;
+        if entry.leases == 0
+            && let Some(tenant) = self.tenants.get_mut(&key.tenant)
+        {
+            tenant.idle.remove(&(entry.idle_since, entry.id));
+        }
+        entry.leases += 1;
+        Some(entry.session.clone())
+    }
+
     /// Gives a lease back. True: nobody holds the session any more.
     pub(super) fn check_in(&mut self, key: &Key, id: SessionId, now: Instant) -> bool {
+        if let Some(entry) = self.open.get_mut(key).filter(|entry| entry.id == id) {
+            entry.idle_since = now;
+        }
+        self.leave(key, id)
+    }
+
+    /// Gives a lease back that was no use of the session: it is idle since it was before. True: nobody holds it any more.
+    pub(super) fn leave(&mut self, key: &Key, id: SessionId) -> bool {
         let Some(entry) = self.open.get_mut(key).filter(|entry| entry.id == id) else { return false };
         entry.leases -= 1;
         if entry.leases > 0 {
             return false;
         }
-        entry.idle_since = now;
         if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
-            tenant.idle.insert((now, id), key.clone());
+            tenant.idle.insert((entry.idle_since, id), key.clone());
         }
         true
     }
 
-    /// A session takes no more calls, held or not: the next lease of its key opens another.
-    pub(super) fn retire(&mut self, key: &Key, id: SessionId) {
-        if self.open.get(key).is_some_and(|entry| entry.id == id) {
-            self.take(key);
-        }
+    /// Takes a session out of the table, held or not: the next lease of its key opens another. None: it was taken out before.
+    pub(super) fn retire(&mut self, key: &Key, id: SessionId) -> Option<S> {
+        self.open.get(key).filter(|entry| entry.id == id)?;
+        self.take(key)
     }
 
     /// Nothing is left of a session.
@@ -147,6 +165,10 @@ impl<S: Clone> Table<S> {
     /// No lease is minted any more.
     pub(super) fn drain(&mut self) {
         self.draining = true;
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Takes sessions out of the table, held or not. Returns all that are not gone, those that were taken out before included.

@@ -13,10 +13,13 @@ use super::{
     deadlines::{Deadlines, Due},
     reply::{Outcome, ReplySender},
 };
-use crate::{Limits, MayHaveRun};
+use crate::{Limits, MayHaveRun, names::UserName};
 
 /// What a caller asks for.
+#[derive(Clone)]
 pub(crate) struct CallRequest {
+    /// For whom.
+    pub(crate) user: Option<UserName>,
     pub(crate) method: String,
     pub(crate) params: Option<Bytes>,
     pub(crate) progress: bool,
@@ -29,6 +32,7 @@ pub(crate) struct CallRequest {
 const COMPLETION: Duration = Duration::from_secs(10);
 
 struct OpenCall {
+    user: Option<UserName>,
     params: Option<Bytes>,
     reply: ReplySender,
     settled: bool,
@@ -71,6 +75,10 @@ impl Calls {
         self.open.get(&id).is_some_and(|call| call.settled && call.frames == 0)
     }
 
+    pub(super) fn user(&self, id: u64) -> Option<&UserName> {
+        self.open.get(&id)?.user.as_ref()
+    }
+
     pub(super) fn params(&self, id: u64) -> Option<&Bytes> {
         self.open.get(&id)?.params.as_ref()
     }
@@ -92,6 +100,7 @@ impl Calls {
         let due = now + allowed;
         deadlines.set(due, Due::Call(id));
         let call = OpenCall {
+            user: request.user.clone(),
             params: request.params.clone(),
             reply,
             settled: false,

@@ -3,7 +3,7 @@
 //! A guest is not trusted: every id must be open, every range must lie within its bytes, and each effect must fit the
 //! session's transport and state. What does not is a guest fault, which ends the session and nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::{
     SessionInfo,
     calls::Calls,
+    client::State,
     deadlines::Due,
     gather::told_to_close,
-    handle::State,
     link::Link,
     owner::{Owner, guest_fault, nanoseconds},
     server_requests::Asked,
@@ -66,7 +66,7 @@ impl Owner {
             if let Effect::Log { level, message } = &effect {
                 log_lines += 1;
                 if log_lines <= LOG_LINES {
-                    log(*level, message);
+                    log(*level, &self.plain(message));
                 }
                 continue;
             }
@@ -114,13 +114,14 @@ impl Owner {
                         "a notification of the server is too large to be passed on"
                     );
                 } else {
-                    self.spec.observer.notified(method, params);
+                    self.birth.observer.notified(method, params);
                 }
                 Ok(())
             }
             Effect::ServerRequest { id, call, method, params } => {
                 let params = self.resolve(&params, events)?;
-                self.ask(id, Asked { call, method, params })
+                let user = self.spec.user.as_ref().or_else(|| self.calls.user(call?)).cloned();
+                self.ask(id, Asked { call, user, method, params })
             }
             Effect::WithdrawServerRequest(id) => match self.requests.remove(id) {
                 Some(paused) => {
@@ -188,7 +189,7 @@ impl Owner {
         let mut of_session = false;
         let outcome = match outcome {
             Outcome::Result(payload) => Ok(self.resolve(&payload, events)?),
-            Outcome::Error(payload) => Err(Error::Server(ServerError::new(self.resolve(&payload, events)?))),
+            Outcome::Error(payload) => Err(Error::Server(self.server_error(&payload, events)?)),
             Outcome::Fault(fault) if fault.kind == FaultKind::Disconnected && self.disconnected.is_some() => {
                 of_session = true;
                 Err(self.disconnected.clone().unwrap_or_else(|| self.error_of(fault)))
@@ -237,7 +238,7 @@ impl Owner {
         self.is_ready = true;
         self.deadlines.clear(self.open_by, Due::Open);
         let info = Arc::new(SessionInfo {
-            revision,
+            revision: self.plain(&revision),
             peer: self.resolve(peer, events)?,
             process: self.link.as_ref().and_then(Link::process),
             isolation: self.link.as_ref().and_then(Link::isolation),
@@ -246,14 +247,14 @@ impl Owner {
         });
         tracing::debug!(revision = %info.revision, process = info.process, "the session is open");
         // In this order, so that whoever subscribes with a lease in hand hears of nothing that was before it.
-        self.spec.observer.opened(&info);
+        self.birth.observer.opened(&info);
         self.state.send_replace(State::Ready(info));
         Ok(())
     }
 
     fn cause_of(&mut self, cause: DisconnectCause, events: &[Event]) -> Result<Error, Error> {
         Ok(match cause {
-            DisconnectCause::Refused(payload) => Error::Server(ServerError::new(self.resolve(&payload, events)?)),
+            DisconnectCause::Refused(payload) => Error::Server(self.server_error(&payload, events)?),
             DisconnectCause::Fault(fault) => self.error_of(fault),
         })
     }
@@ -276,7 +277,7 @@ impl Owner {
     }
 
     fn fresh_process(&mut self) -> Result<(), Error> {
-        if self.incarnation > FRESH_PROCESSES {
+        if self.connections > FRESH_PROCESSES {
             return Err(self.fault(&format!("it asked for more than {FRESH_PROCESSES} fresh processes")));
         }
         // The old one ends beside the new one; what it said last is nobody's business any more.
@@ -323,10 +324,27 @@ impl Owner {
         self.spec.limits.frame.saturating_add(self.spec.limits.gathered_result).saturating_add(ENVELOPE)
     }
 
+    /// A server's own error. It is shown, so nothing is in it that is hidden.
+    fn server_error(&mut self, payload: &Payload, events: &[Event]) -> Result<ServerError, Error> {
+        let error = self.resolve(payload, events)?;
+        Ok(ServerError::new(match self.spec.mask.json(&error) {
+            Cow::Borrowed(_) => error,
+            Cow::Owned(masked) => masked.into(),
+        }))
+    }
+
+    /// A text of a guest for people: short, without secrets, and doing nothing to a terminal.
+    fn plain(&self, text: &str) -> String {
+        // What is cut first may be a secret cut in two, the beginning of which is hidden too.
+        let shorter = |text: &str, bytes| text.get(..text.floor_char_boundary(bytes)).unwrap_or(text).to_owned();
+        let text = shorter(&self.spec.mask.text(&shorter(text, 2 * LOG_LINE)), LOG_LINE);
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    }
+
     fn error_of(&self, fault: Fault) -> Error {
         let server = self.spec.server.clone();
         let may_have_run = MayHaveRun::No;
-        let message = plain(&fault.message);
+        let message = self.plain(&fault.message);
         match fault.kind {
             FaultKind::Cancelled => Error::Cancelled { may_have_run },
             FaultKind::Disconnected => self.exited(self.exit.clone().unwrap_or_default()),
@@ -400,7 +418,6 @@ pub(super) fn queue_writes(batch: &Batch, link: &mut Link) {
 }
 
 fn log(level: LogLevel, message: &str) {
-    let message = plain(message);
     match level {
         LogLevel::Trace => tracing::trace!(target: "innkeeper::guest", "{message}"),
         LogLevel::Debug => tracing::debug!(target: "innkeeper::guest", "{message}"),
@@ -408,10 +425,4 @@ fn log(level: LogLevel, message: &str) {
         LogLevel::Warn => tracing::warn!(target: "innkeeper::guest", "{message}"),
         LogLevel::Error => tracing::error!(target: "innkeeper::guest", "{message}"),
     }
-}
-
-/// A text of a guest for people: short, and doing nothing to a terminal.
-fn plain(text: &str) -> String {
-    let text = text.get(..text.floor_char_boundary(LOG_LINE)).unwrap_or(text);
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

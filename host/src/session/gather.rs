@@ -12,10 +12,10 @@ use tokio::{
 };
 
 use super::{
+    client::{Control, Incoming, Said, SessionSpec},
     deadlines::Due,
-    handle::{Control, Incoming, Said, SessionSpec},
     link::{Link, News},
-    owner::{Connected, Connecting, Owner, Waiting, closing},
+    owner::{Connected, Connecting, Owner, Waiting},
 };
 use crate::{
     Error, MayHaveRun, Phase,
@@ -50,6 +50,10 @@ impl Owner {
             tokio::task::consume_budget().await;
             if self.close.borrow().is_some() {
                 return Err(self.closing());
+            }
+            // Calls first, because one without time is due when it comes.
+            while let Ok(incoming) = self.calls_in.try_recv() {
+                self.take_incoming(incoming);
             }
             self.take_due()?;
             self.gather_orders();
@@ -131,9 +135,6 @@ impl Owner {
     }
 
     fn gather_calls(&mut self) {
-        while let Ok(incoming) = self.calls_in.try_recv() {
-            self.take_incoming(incoming);
-        }
         while self.has_room() && self.accepts_calls() {
             let Some(waiting) = self.waiting.pop_front() else { break };
             if let Event::Call(call) = &waiting.event {
@@ -264,7 +265,7 @@ impl Owner {
     }
 
     pub(super) fn closing(&self) -> Error {
-        closing(&self.spec)
+        self.spec.closing()
     }
 }
 

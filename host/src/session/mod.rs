@@ -1,13 +1,17 @@
-//! Sessions: one live client of one server.
+//! Sessions: what a lease is for, and the clients that serve its calls, one after another.
 //!
-//! One task, the *owner*, has the guest and the connection of a session and is the only one that touches them. Everybody
+//! One task, the *owner*, has the guest and the connection of a client and is the only one that touches them. Everybody
 //! else sends it messages over bounded channels and waits for replies. What the owner gathers (calls, frames, timers,
 //! answers) it gives to the guest as events, in batches; what the guest returns it applies as effects, after checking every
 //! id and every range.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `handle` | what others hold: the way in, and the state that they can watch |
+//! | `clients` | a session: its present client, and when there is another |
+//! | `breaker` | when a server that fails may be tried again |
+//! | `places` | how many sessions may have a connection at a time |
+//! | `client` | what others hold of a client: the way in, and its state |
+//! | `watched` | how far something is, for whoever waits for it |
 //! | `owner` | the task: from opening to its end |
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
@@ -17,11 +21,13 @@
 //! | `link` | the connection: frames in, a bounded queue out |
 //! | `reply` | the way from the owner back to one caller |
 
+mod breaker;
 mod calls;
+mod client;
+mod clients;
 mod deadlines;
 mod effects;
 mod gather;
-mod handle;
 mod link;
 mod owner;
 mod places;
@@ -35,12 +41,15 @@ use bytes::Bytes;
 
 use crate::Isolation;
 
+pub(crate) use breaker::BreakerState;
 pub(crate) use calls::CallRequest;
-pub(crate) use handle::{Cancel, Observer, OpenCall, Session, SessionSpec, State};
+use client::State;
+pub(crate) use client::{Cancel, OpenCall, SessionSpec};
+pub(crate) use clients::{Observer, Session};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
-pub(crate) use watched::Watched;
+pub(crate) use watched::{Life, Watched};
 
 /// A call of one session. Never reused in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +67,7 @@ impl fmt::Debug for CallId {
     }
 }
 
-/// What is known of a session that is open.
+/// What is known of a session that is open, or was when its connection was lost.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionInfo {

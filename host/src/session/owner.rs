@@ -1,7 +1,7 @@
-//! The owner: the one task that touches a session's guest and connection, from opening to its end.
+//! The owner: the one task that touches a client's guest and connection, from opening to its end.
 //!
 //! Its loop has two halves that alternate: `gather` waits and makes events, `effects` gives them to the guest and applies
-//! what it returns. Whatever ends the session is the error that leaves the loop; every call that is open then gets it.
+//! what it returns. Whatever ends the client is the error that leaves the loop; every call that is open then gets it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,10 +24,10 @@ use tracing::Instrument;
 
 use super::{
     calls::Calls,
+    client::{Birth, ClientObserver, Control, Incoming, Said, SessionSpec, State},
     deadlines::{Deadlines, Due},
     effects::of_call,
     gather::told_to_close,
-    handle::{Control, Incoming, Observer, Said, SessionSpec, State},
     link::{Closing, Link},
     places::Place,
     server_requests::ServerRequests,
@@ -39,7 +39,7 @@ use crate::{
         GuestFault, Runner,
         boundary::{Event, Settings, TransportKind},
     },
-    names::SessionId,
+    names::{SessionId, UserName},
     transport::{BoxFuture, ConnectContext, ConnectError, Connection},
 };
 
@@ -79,7 +79,8 @@ pub(super) struct Waiting {
 }
 
 pub(super) struct Owner {
-    pub(super) spec: SessionSpec,
+    pub(super) spec: Arc<SessionSpec>,
+    pub(super) birth: Birth,
     pub(super) state: watch::Sender<State>,
     pub(super) calls_in: UnboundedReceiver<Incoming>,
     /// What was taken from the mailbox and waits for room; deadlines of calls run.
@@ -91,8 +92,10 @@ pub(super) struct Owner {
     pub(super) connecting: Option<Connecting>,
     /// From the first connection until nothing is left of the session.
     pub(super) place: Option<Place>,
-    /// Number of the present connection, from 1.
+    /// Number of the present connection in its session, from 1.
     pub(super) incarnation: u32,
+    /// Connections of this client.
+    pub(super) connections: u32,
     /// How the last connection ended, once it has.
     pub(super) exit: Option<ServerExit>,
     /// Why the guest gave the connection up, while the calls that it completes for that are settled.
@@ -117,43 +120,48 @@ pub(super) struct Owner {
     pub(super) copied: usize,
 }
 
-/// The life of a session.
-pub(super) async fn run(spec: SessionSpec, mut inbox: Inbox, state: watch::Sender<State>) {
+/// The life of a client.
+pub(super) fn run(
+    spec: Arc<SessionSpec>,
+    birth: Birth,
+    mut inbox: Inbox,
+    state: watch::Sender<State>,
+) -> impl Future<Output = ()> + Send {
     let span = tracing::info_span!(
         "session",
         id = %spec.id,
         tenant = %spec.tenant,
-        user = %spec.user,
+        user = spec.user.as_ref().map(UserName::as_str),
         server = %spec.server,
         guest = %spec.component,
+        incarnation = tracing::field::Empty,
     );
-    // However this task ends, by a panic of an embedder's code too, others must hear that the session is gone.
-    let last_word = LastWord { observer: spec.observer.clone(), state: state.clone(), id: spec.id };
-    async move {
+    // Made before the task, because one that is never run, or ends by a panic of an embedder's code, says it too.
+    let last_word = LastWord { observer: birth.observer.clone(), state: state.clone(), id: spec.id };
+    let life = async move {
         let runner = tokio::select! {
             biased;
             runner = Runner::new(&spec.component, spec.strikes.clone()) => {
                 runner.map_err(|fault| guest_fault(&spec, &fault))
             }
-            () = told_to_close(&mut inbox.close) => Err(closing(&spec)),
+            () = told_to_close(&mut inbox.close) => Err(spec.closing()),
         };
         match runner {
-            Ok(runner) => Owner::new(spec, inbox, state, runner).live().await,
+            Ok(runner) => Owner::new(spec, birth, inbox, state, runner).live().await,
             Err(error) => {
-                spec.observer.closing(&error);
-                spec.observer.closed(&error);
+                birth.observer.closing(&error);
                 state.send_replace(State::Closed(error));
+                birth.observer.closed(true);
             }
         }
-    }
-    .instrument(span)
-    .await;
-    drop(last_word);
+        drop(last_word);
+    };
+    life.instrument(span)
 }
 
-/// Says that the session is gone, if nobody else has.
+/// Says that the client is gone, if nobody else has.
 struct LastWord {
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn ClientObserver>,
     state: watch::Sender<State>,
     id: SessionId,
 }
@@ -163,17 +171,19 @@ impl Drop for LastWord {
         if !matches!(*self.state.borrow(), State::Closed(_)) {
             let error = Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No };
             self.observer.closing(&error);
-            self.observer.closed(&error);
             self.state.send_replace(State::Closed(error));
+            // Its end has begun, because everything of it was dropped; nobody has waited for it.
+            self.observer.closed(false);
         }
     }
 }
 
 impl Owner {
-    fn new(spec: SessionSpec, inbox: Inbox, state: watch::Sender<State>, runner: Runner) -> Self {
+    fn new(spec: Arc<SessionSpec>, birth: Birth, inbox: Inbox, state: watch::Sender<State>, runner: Runner) -> Self {
         let requests = ServerRequests::new(spec.asker.clone(), inbox.control);
         Self {
             spec,
+            birth,
             state,
             calls_in: inbox.calls,
             waiting: VecDeque::new(),
@@ -184,6 +194,7 @@ impl Owner {
             connecting: None,
             place: None,
             incarnation: 0,
+            connections: 0,
             exit: None,
             disconnected: None,
             ending: Vec::new(),
@@ -203,7 +214,7 @@ impl Owner {
 
     async fn live(mut self) {
         let Err(error) = self.serve().await;
-        tracing::debug!(error = %error, code = error.code(), "the session ends");
+        tracing::debug!(error = %error, code = error.code(), "the client ends");
         self.end(error).await;
     }
 
@@ -214,6 +225,7 @@ impl Owner {
             revision: self.spec.revision.clone(),
             client_info: self.spec.client_info.clone(),
             capabilities: self.spec.asker.capabilities(),
+            shared: self.spec.user.is_none(),
             max_frame: limits.frame as u64,
             max_result: limits.gathered_result as u64,
             max_pages: limits.pages,
@@ -234,11 +246,14 @@ impl Owner {
 
     /// Begins to make the next connection, which has the whole time for opening.
     pub(super) fn connect(&mut self) {
-        self.incarnation += 1;
+        self.connections += 1;
+        self.incarnation = self.birth.connections.fetch_add(1, Relaxed) + 1;
+        tracing::Span::current().record("incarnation", self.incarnation);
         self.exit = None;
         self.is_ready = false;
         self.deadlines.clear(self.open_by, Due::Open);
-        self.open_by = Instant::now() + self.spec.limits.open;
+        let begin_at = self.birth.begin_at;
+        self.open_by = begin_at.max(Instant::now()) + self.spec.limits.open;
         self.deadlines.set(self.open_by, Due::Open);
         let spec = &self.spec;
         let context = ConnectContext {
@@ -252,6 +267,7 @@ impl Owner {
         let begun = Arc::new(AtomicBool::new(false));
         let beginning = begun.clone();
         let connection = async move {
+            sleep_until(begin_at).await;
             let place = match places {
                 Some(places) => {
                     Some(places.take().await.ok_or_else(|| ConnectError::unavailable("the runtime is gone"))?)
@@ -291,10 +307,10 @@ impl Owner {
         }
     }
 
-    /// Ends the session: no new calls, every open call settled, a last word of the guest, the process gone.
+    /// Ends the client: no new calls, every open call settled, a last word of the guest, the process gone.
     async fn end(mut self, error: Error) {
         // First of all, so that whoever hears of the end and tries again gets another session.
-        self.spec.observer.closing(&error);
+        self.birth.observer.closing(&error);
         self.state.send_replace(State::Closing(error.clone()));
         self.calls_in.close();
         // `recv` and not `try_recv`: whoever is just handing a call over is waited for, which takes no time.
@@ -327,10 +343,10 @@ impl Owner {
                 self.ending.push(Link::new(connection, self.spec.limits.frame).close());
             }
         }
-        self.await_ends(by_itself).await;
-        // In this order, so that whoever waits for the end finds nothing of the session in the registry.
-        self.spec.observer.closed(&error);
+        let is_gone = self.await_ends(by_itself).await;
+        self.place = None;
         self.state.send_replace(State::Closed(error));
+        self.birth.observer.closed(is_gone);
     }
 
     /// Has the guest say goodbye, which must not hold up the end.
@@ -345,8 +361,8 @@ impl Owner {
         let _ = timeout(LAST_FRAMES, link.write_all()).await;
     }
 
-    /// Waits until all peers have ended, and ends them by force when it is time.
-    async fn await_ends(&mut self, by_itself: Instant) {
+    /// Waits until all peers have ended, and ends them by force when it is time. False: some have not ended all the same.
+    async fn await_ends(&mut self, by_itself: Instant) -> bool {
         let mut ending = std::mem::take(&mut self.ending);
         let mut close = self.close.clone();
         // Somebody may become less patient while we wait.
@@ -365,14 +381,16 @@ impl Owner {
             () = kill_at => false,
         };
         if in_time {
-            return;
+            return true;
         }
         ending.iter().for_each(Closing::kill);
         // SIGKILL cannot be refused; a process in an uninterruptible system call takes it when that ends.
-        if timeout(AFTER_KILL, all_ended(&mut ending)).await.is_err() {
+        let is_gone = timeout(AFTER_KILL, all_ended(&mut ending)).await.is_ok();
+        if !is_gone {
             let processes: Vec<_> = ending.iter().filter_map(Closing::process).collect();
             tracing::warn!(?processes, "processes of the server do not end");
         }
+        is_gone
     }
 }
 
@@ -387,11 +405,9 @@ pub(super) fn nanoseconds(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(super) fn closing(spec: &SessionSpec) -> Error {
-    Error::Closing { what: format!("the session with server `{}`", spec.server), may_have_run: MayHaveRun::No }
-}
-
 pub(super) fn guest_fault(spec: &SessionSpec, fault: &GuestFault) -> Error {
-    tracing::warn!(guest = %spec.component, %fault, "the guest failed");
-    Error::GuestFault { guest: spec.component.to_string(), detail: fault.to_string(), may_have_run: MayHaveRun::No }
+    // What the server said may stand in what the guest says of it.
+    let detail = spec.mask.text(&fault.to_string()).into_owned();
+    tracing::warn!(guest = %spec.component, fault = detail, "the guest failed");
+    Error::GuestFault { guest: spec.component.to_string(), detail, may_have_run: MayHaveRun::No }
 }

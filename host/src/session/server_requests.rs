@@ -8,12 +8,14 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle, time::timeout};
 
-use super::handle::Control;
-use crate::{Limits, guest::boundary::Answer, transport::BoxFuture};
+use super::client::Control;
+use crate::{Limits, guest::boundary::Answer, names::UserName, transport::BoxFuture};
 
 /// A request as the session knows it.
 pub(crate) struct Asked {
     pub(crate) call: Option<u64>,
+    /// For whom it would be answered. None: nobody in particular, in a session that users share.
+    pub(crate) user: Option<UserName>,
     pub(crate) method: String,
     pub(crate) params: Bytes,
 }

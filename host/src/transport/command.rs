@@ -1,6 +1,11 @@
 //! What to run.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use crate::{
+    names::SecretName,
+    policy::{Part, Patterns, Template},
+};
 
 /// The command of a stdio server: a program, its arguments, what it sees beyond the allowed environment, and its folder.
 ///
@@ -14,16 +19,18 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 pub struct Command {
     pub(crate) program: String,
     pub(crate) args: Vec<String>,
-    /// Values may be secrets.
-    pub(crate) env: BTreeMap<String, String>,
+    /// Values may be secrets, and name secrets.
+    pub(crate) env: BTreeMap<String, Template>,
     pub(crate) cwd: Option<PathBuf>,
+    /// The file that is executed, where policy has looked at it: no link is followed, nothing is looked for.
+    pub(crate) pinned: Option<PathBuf>,
     shown: Option<String>,
 }
 
 impl Command {
     /// A program: a path, or a name that is looked for on `PATH`. No shell is involved.
     pub fn new(program: impl Into<String>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None, shown: None }
+        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None, pinned: None, shown: None }
     }
 
     /// Adds arguments.
@@ -36,8 +43,19 @@ impl Command {
     /// Sets an environment variable. Beside these a server sees `HOME`, `LANG`, `LANGUAGE`, `LOGNAME`, `PATH`, `SHELL`, `TERM`,
     /// `TMPDIR`, `TZ`, `USER`, and what begins with `LC_` or `XDG_`; nothing else of the host's environment.
     #[must_use]
-    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.env.insert(name.into(), value.into());
+    pub fn env(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env_template(name, value.into().into())
+    }
+
+    /// Sets an environment variable to a secret, which the runtime's [`SecretStore`](crate::SecretStore) is asked for each time
+    /// that a process is started. Its value is hidden in errors, in the log, and in what the process writes to its standard error.
+    #[must_use]
+    pub fn env_secret(self, name: impl Into<String>, secret: impl Into<SecretName>) -> Self {
+        self.env_template(name, Template::secret(secret.into()))
+    }
+
+    pub(crate) fn env_template(mut self, name: impl Into<String>, value: Template) -> Self {
+        self.env.insert(name.into(), value);
         self
     }
 
@@ -54,6 +72,18 @@ impl Command {
     pub fn shown_as(mut self, line: impl Into<String>) -> Self {
         self.shown = Some(line.into());
         self
+    }
+
+    /// Bytes of all that its author can make long.
+    pub(crate) fn len(&self) -> usize {
+        let args = self.args.iter().map(String::len);
+        let env = self.env.iter().map(|(name, value)| name.len() + value.len());
+        let rest = [
+            self.program.len(),
+            self.cwd.as_ref().map_or(0, |folder| folder.as_os_str().len()),
+            self.shown.as_ref().map_or(0, String::len),
+        ];
+        args.chain(env).chain(rest).sum()
     }
 
     /// The program, as people may see it.
@@ -83,10 +113,17 @@ impl fmt::Display for Command {
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A folder may come out of a variable whose value is hidden.
+        let hidden =
+            Arc::new(Patterns::of(self.env.values().flat_map(Template::parts).filter_map(|part| match part {
+                Part::Variable(value) => Some(value.as_str()),
+                Part::Text(_) | Part::Secret(_) => None,
+            })));
+        let cwd = self.cwd.as_ref().map(|folder| hidden.text(&folder.display().to_string()).into_owned());
         f.debug_struct("Command")
             .field("command", &self.to_string())
             .field("env", &self.env.keys().collect::<Vec<_>>())
-            .field("cwd", &self.cwd)
+            .field("cwd", &cwd)
             .finish()
     }
 }

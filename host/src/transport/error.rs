@@ -2,7 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Error, Isolation, MayHaveRun, names::ServerName};
+use crate::{
+    Error, Isolation, MayHaveRun,
+    names::ServerName,
+    policy::{Mask, Unresolved},
+};
 
 /// When it is worth trying again what the system had no room for, or what failed with a supervisor: a second is long against
 /// starting one and short for a person.
@@ -42,6 +46,12 @@ impl ConnectError {
         Self { reason: reason.into(), kind: Kind::Isolation(wanted) }
     }
 
+    /// The same without what is hidden.
+    pub(crate) fn masked(mut self, mask: &Mask) -> Self {
+        self.reason = mask.text(&self.reason).into_owned();
+        self
+    }
+
     pub(crate) fn of(self, server: ServerName) -> Error {
         let reason = self.reason;
         match self.kind {
@@ -61,6 +71,13 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+impl From<Unresolved> for ConnectError {
+    fn from(unresolved: Unresolved) -> Self {
+        let reason = unresolved.to_string();
+        if unresolved.is_temporary() { Self::unavailable(reason) } else { Self::new(reason) }
+    }
+}
 
 impl From<String> for ConnectError {
     fn from(reason: String) -> Self {

@@ -30,7 +30,7 @@ mod framing;
 #[cfg(unix)]
 pub(crate) mod process;
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -39,15 +39,13 @@ use crate::{
     names::{ServerName, SessionId, TenantName, UserName},
 };
 
+pub use crate::future::BoxFuture;
 pub(crate) use census::{Census, SessionProcesses};
 pub use command::Command;
 pub(crate) use command::command_line;
 pub use error::ConnectError;
 pub use framing::Framing;
 pub(crate) use framing::{FrameReader, FrameTooLarge};
-
-/// A boxed future, as trait objects need it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Makes connections to one server.
 pub trait Connector: Send + Sync + 'static {
@@ -82,8 +80,8 @@ pub struct ExitStatus {
 pub struct ConnectContext {
     /// The tenant.
     pub tenant: TenantName,
-    /// The user.
-    pub user: UserName,
+    /// The user. None: the users of the tenant share the session.
+    pub user: Option<UserName>,
     /// The server.
     pub server: ServerName,
     /// The session.

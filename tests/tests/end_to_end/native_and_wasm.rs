@@ -64,6 +64,7 @@ fn event(event: guest::Event) -> host::Event {
             revision: settings.revision,
             client_info: settings.client_info.into(),
             capabilities: settings.capabilities.into(),
+            shared: settings.shared,
             max_frame: settings.limits.max_frame,
             max_result: settings.limits.max_result,
             max_pages: settings.limits.max_pages,

@@ -5,11 +5,19 @@
 
 mod bounds;
 mod cancellation;
+mod closing;
 mod deadlines;
 mod end;
+mod errors;
 mod eviction;
+mod given_up;
 mod leases;
+mod neighbours;
+mod opening;
 mod questions;
+mod reconnect;
+mod scope;
+mod telemetry;
 
 use std::{
     sync::{
@@ -20,8 +28,8 @@ use std::{
 };
 
 use innkeeper::{
-    Catalog, Runtime, RuntimeBuilder, Server, Tenant,
-    transport::{Connector, Framing},
+    Catalog, Component, ComponentSource, Limits, Runtime, RuntimeBuilder, Server, Tenant,
+    transport::{ConnectContext, Connection, Connector, Framing, connector_fn},
 };
 use innkeeper_tests::in_process::{self, Pipes};
 use serde_json::{Value, json};
@@ -77,11 +85,77 @@ fn scripted() -> (Arc<dyn Connector>, mpsc::UnboundedReceiver<Scripted>) {
     (connector, receiver)
 }
 
+/// What a server is to whoever connects to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// It answers every call with its own method.
+    Obeys,
+    /// Connecting to it takes for ever.
+    NeverConnects,
+    /// It reads, and says nothing.
+    NeverGreets,
+    /// It does the handshake, and answers no call.
+    NeverAnswers,
+    /// It ends before the handshake.
+    Ends,
+}
+
+/// A connector to servers that each have a manner.
+fn mannered(manner: impl Fn(&ConnectContext) -> Manner + Send + Sync + 'static) -> Arc<dyn Connector> {
+    connector_fn("one with manners", move |context| {
+        let manner = manner(&context);
+        async move {
+            let (ours, mut pipes) = Pipes::pair();
+            match manner {
+                Manner::NeverConnects => std::future::pending().await,
+                Manner::NeverGreets => drop(tokio::spawn(async move { pipes.drain().await })),
+                Manner::NeverAnswers => {
+                    let mut server = Scripted { pipes };
+                    tokio::spawn(async move { while server.message().await.is_some() {} });
+                }
+                Manner::Obeys => drop(tokio::spawn(Scripted { pipes }.obey())),
+                Manner::Ends => drop(pipes),
+            }
+            let (reader, writer) = tokio::io::split(ours);
+            Ok(Connection::new(reader, writer, Framing::Lines))
+        }
+    })
+}
+
+/// Whether something needs no time at all.
+async fn at_once<T>(work: impl Future<Output = T>) -> T {
+    let began = tokio::time::Instant::now();
+    let done = work.await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    done
+}
+
 async fn tenant_of(builder: RuntimeBuilder, connector: Arc<dyn Connector>) -> (Runtime, Tenant) {
     let runtime = builder.start().await.unwrap();
     let catalog = Catalog::new().server("scripted", Server::connector(connector));
     let tenant = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
     (runtime, tenant)
+}
+
+/// A runtime, and what it takes to make tenants of it: compiling the guest is most of what a tenant costs, so a test of many
+/// does it once.
+struct House {
+    runtime: Runtime,
+    guest: Component,
+}
+
+impl House {
+    async fn with(limits: Limits) -> Self {
+        let runtime = Runtime::builder().limits(limits).start().await.unwrap();
+        let guest = runtime.load_component(ComponentSource::Embedded).await.unwrap();
+        Self { runtime, guest }
+    }
+
+    /// A tenant with one server.
+    async fn tenant(&self, name: &str, server: Server) -> Tenant {
+        let catalog = Catalog::new().server("scripted", server);
+        self.runtime.tenant(name).guest(self.guest.clone()).catalog(catalog).apply().await.unwrap()
+    }
 }
 
 /// A tenant whose server obeys, and how often it was connected to.

@@ -97,7 +97,7 @@ fn only_the_process_module_starts_or_signals_processes() {
 /// Arrows run one way: each module of the host knows only those below it.
 #[test]
 fn modules_of_the_host_know_only_those_below_them() {
-    const ORDER: [&str; 7] = ["mcp", "api", "registry", "session", "guest", "transport", "config"];
+    const ORDER: [&str; 8] = ["mcp", "api", "registry", "session", "guest", "transport", "policy", "config"];
     let host = root().join("host/src");
     let mut imports = 0;
 

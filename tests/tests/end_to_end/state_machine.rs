@@ -101,6 +101,7 @@ fn whatever_happens_what_is_held_is_not_closed_calls_complete_once_and_nothing_i
             "lease: server_exited",
             "lease: start_failed",
             "lease: timeout",
+            "restart",
             "session: closing",
         ] {
             assert!(seen.contains_key(what), "never seen: {what}; seen: {seen:#?}");

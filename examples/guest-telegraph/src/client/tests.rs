@@ -11,6 +11,7 @@ fn settings() -> Settings {
         revision: None,
         client_info: b"{}".to_vec(),
         capabilities: b"{}".to_vec(),
+        shared: false,
         limits: Limits { max_frame: 64, max_result: 64, max_pages: 1, max_server_requests: 2 },
     }
 }

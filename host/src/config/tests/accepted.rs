@@ -36,6 +36,20 @@ fn a_url_is_an_http_server_under_each_of_its_names() {
 }
 
 #[test]
+fn a_variable_of_the_server_may_name_secrets_inside_of_a_longer_value() {
+    let entry =
+        entry(r#""command": "a", "env": {"URL": "https://${secret:team/user}:${secret:team/key}@host/${TOKEN}"}"#);
+
+    let Transport::Stdio { env, .. } = entry.transport else { panic!("not stdio") };
+    let secrets = env["URL"].parts().filter_map(|part| match part {
+        Part::Secret(name) => Some(name.to_string()),
+        Part::Text(_) | Part::Variable(_) => None,
+    });
+    assert_eq!(secrets.collect::<Vec<_>>(), ["team/user", "team/key"]);
+    assert_eq!(env["URL"].value(), format!("https://${{secret:team/user}}:${{secret:team/key}}@host/{SECRET}"));
+}
+
+#[test]
 fn everything_but_the_command_may_be_left_out() {
     let entry = entry(r#""command": "server""#);
 
@@ -144,4 +158,47 @@ fn a_disabled_server_may_lack_the_variable_of_its_url() {
     let inspection = inspect_entry(r#""url": "${NONE}", "disabled": true"#);
 
     assert_eq!(errors(&inspection), [""; 0]);
+}
+
+fn tools(inside: &str) -> ToolsEntry {
+    entry(&format!(r#""command": "server"{inside}"#)).tools
+}
+
+#[test]
+fn an_entry_may_say_which_tools_may_be_used_and_what_they_are_called() {
+    let all = tools(
+        r#", "tools": {"allow": ["get_*"], "deny": ["get_secret"], "rename": {"get_x": "x"}, "describe": {"get_x": "X."}}"#,
+    );
+
+    assert_eq!(all.allow, Some(vec!["get_*".to_owned()]));
+    assert_eq!(all.deny, ["get_secret"]);
+    assert_eq!(all.rename["get_x"], "x");
+    assert_eq!(all.describe["get_x"], "X.");
+    for nothing in ["", r#", "tools": {}"#, r#", "tools": {"deny": []}"#] {
+        assert_eq!(tools(nothing), ToolsEntry::default(), "{nothing}");
+    }
+}
+
+#[test]
+fn lists_of_tools_are_read_under_the_names_that_other_programs_have_for_them() {
+    for name in ["tools", "includeTools", "enabledTools", "enabled_tools"] {
+        let read = tools(&format!(r#", "{name}": ["a", "b"]"#));
+        assert_eq!(read.allow, Some(vec!["a".to_owned(), "b".to_owned()]), "{name}");
+        assert!(read.deny.is_empty());
+    }
+    for name in ["excludeTools", "disabledTools", "disabled_tools"] {
+        let read = tools(&format!(r#", "{name}": ["a"], "tools": {{"allow": ["*"]}}"#));
+        assert_eq!((read.allow.as_deref(), read.deny), (Some(&["*".to_owned()][..]), vec!["a".to_owned()]), "{name}");
+    }
+}
+
+#[test]
+fn the_rules_of_an_entry_are_those_of_its_server() {
+    let inside = r#""command": "server", "tools": {"allow": [], "rename": {"a": "b"}}"#;
+    let file = inspect_entry(inside).into_result().unwrap();
+
+    let catalog = crate::Catalog::from_mcp_json(&file);
+
+    let rules = catalog.get(&"s".into()).unwrap().rules_for_tools().clone();
+    assert_eq!(rules, crate::ToolRules::new().allow_only_listed().rename("a", "b"));
 }

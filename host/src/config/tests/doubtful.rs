@@ -72,3 +72,25 @@ fn a_file_with_no_server_or_two_lists_is_doubtful() {
         ["mcp.json:1: servers: is ignored beside \"mcpServers\"; move its servers to \"mcpServers\""]
     );
 }
+
+#[test]
+fn an_allow_list_that_allows_nothing_is_doubtful() {
+    for (inside, list) in [
+        (r#""tools": []"#, "tools"),
+        (r#""tools": {"allow": []}"#, "tools.allow"),
+        (r#""includeTools": []"#, "includeTools"),
+    ] {
+        assert_eq!(
+            warning_of_entry(&format!("\"command\": \"a\", {inside}")),
+            format!(": \"{list}\" allows no tool; remove the list to allow all, or write \"*\"")
+        );
+    }
+}
+
+#[test]
+fn an_unknown_rule_for_tools_is_a_warning_with_the_nearest_known_one() {
+    assert_eq!(
+        warning_of_entry(r#""command": "a", "tools": {"allowed": ["a"]}"#),
+        ".tools.allowed: is not a known key, and ignored; did you mean \"allow\"?"
+    );
+}

@@ -42,6 +42,31 @@ fn a_value_of_the_wrong_type_is_said_without_the_value() {
 }
 
 #[test]
+fn a_secret_can_stand_in_a_variable_of_the_server_only() {
+    let message = ": a \"${secret:...}\" can stand in \"env\" only; give it to the server as a variable of \"env\": other \
+                   processes can read a command line";
+    let cases = [
+        (r#""command": "${secret:a}""#, ".command"),
+        (r#""command": "a", "args": ["b", "--key=${secret:a}"]"#, ".args[1]"),
+        (r#""command": "a", "cwd": "/${secret:a}""#, ".cwd"),
+        (r#""url": "https://host/${secret:a}""#, ".url"),
+        (r#""url": "https://host/", "headers": {"Authorization": "Bearer ${secret:a}"}"#, ".headers.Authorization"),
+    ];
+
+    for (inside, key) in cases {
+        assert_eq!(error_of_entry(inside), format!("{key}{message}"));
+    }
+}
+
+#[test]
+fn a_secret_has_a_plain_name_and_no_default() {
+    for value in ["${secret:}", "${secret:a:-b}", "${secret:a b}"] {
+        let error = error_of_entry(&format!(r#""command": "a", "env": {{"A": "{value}"}}"#));
+        assert!(error.starts_with(".env.A: a \"${secret:...}\" does not hold the name of a secret; write"), "{error}");
+    }
+}
+
+#[test]
 fn a_timeout_without_a_unit_is_refused_because_programs_differ() {
     let message = ".timeout: a bare number has no unit; write \"30s\" for seconds or \"30ms\" for milliseconds: some \
                    programs read it as the one, some as the other";
@@ -212,5 +237,55 @@ fn a_file_cannot_blow_up_a_variable_without_bound() {
         errors(&inspection),
         ["mcp.json:2: mcpServers.s.args[3]: with this text, the file comes to more than 4 MiB once its variables are \
           filled in; pass large values to the server in a file"]
+    );
+}
+
+#[test]
+fn rules_for_tools_of_the_wrong_type_are_refused() {
+    let hint = "write the names of tools as strings: [\"get_*\", \"search\"]";
+    let cases = [
+        (r#""tools": "a""#, ".tools: is a string, but must be an object".to_owned()),
+        (r#""tools": {"allow": "a"}"#, format!(".tools.allow: is a string, but must be an array of strings; {hint}")),
+        (
+            r#""tools": {"deny": {"a": true}}"#,
+            format!(".tools.deny: is an object, but must be an array of strings; {hint}"),
+        ),
+        (r#""tools": ["a", 1]"#, ".tools[1]: is a number, but must be a string; put it in quotes".to_owned()),
+        (r#""excludeTools": [null]"#, ".excludeTools[0]: is null, but must be a string; put it in quotes".to_owned()),
+        (r#""tools": {"rename": ["a"]}"#, ".tools.rename: is an array, but must be an object".to_owned()),
+        (
+            r#""tools": {"describe": {"a": 1}}"#,
+            ".tools.describe.a: is a number, but must be a string; put it in quotes".to_owned(),
+        ),
+    ];
+
+    for (inside, message) in cases {
+        assert_eq!(error_of_entry(&format!("\"command\": \"a\", {inside}")), message);
+    }
+}
+
+#[test]
+fn two_lists_of_tools_that_say_the_same_are_refused() {
+    let both = "which is there too; keep one of the two";
+
+    assert_eq!(
+        error_of_entry(r#""command": "a", "tools": ["a"], "includeTools": ["b"]"#),
+        format!(".includeTools: says the same as \"tools\", {both}")
+    );
+    assert_eq!(
+        error_of_entry(r#""command": "a", "tools": {"deny": ["a"]}, "disabledTools": ["b"]"#),
+        format!(".disabledTools: says the same as \"tools.deny\", {both}")
+    );
+    assert_eq!(
+        error_of_entry(r#""command": "a", "excludeTools": ["a"], "disabled_tools": ["b"]"#),
+        format!(".disabled_tools: says the same as \"excludeTools\", {both}")
+    );
+}
+
+#[test]
+fn another_name_for_a_tool_must_be_one_that_every_model_takes() {
+    assert_eq!(
+        error_of_entry(r#""command": "a", "tools": {"rename": {"get": "a.b"}}"#),
+        ".tools.rename.get: is not a name that every model takes; write 1 to 64 letters, digits, \"_\" and \"-\""
     );
 }

@@ -113,6 +113,7 @@ fn lower<'a>(event: &'a b::Event, headers: &'a [w::HeaderParam<'a>]) -> w::Event
             revision: settings.revision.as_deref(),
             client_info: &settings.client_info,
             capabilities: &settings.capabilities,
+            shared: settings.shared,
             limits: w::Limits {
                 max_frame: settings.max_frame,
                 max_result: settings.max_result,

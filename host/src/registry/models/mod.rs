@@ -37,11 +37,14 @@ use std::{sync::Arc, time::Duration};
 use loom::sync::Mutex;
 
 use super::{
-    CheckedOut, Key, Registry,
+    CheckedOut, Holder, Key, Registry,
     lock::{Handle, Lock},
     table::Table,
 };
-use crate::{Limits, names::SessionId};
+use crate::{
+    Limits,
+    names::{SessionId, SpecDigest},
+};
 use world::{Session, World};
 
 /// The registry's lock in a model.
@@ -62,7 +65,13 @@ fn registry(sessions_per_tenant: usize) -> Arc<Registry<Checked>> {
 }
 
 fn key(user: &str) -> Key {
-    Key { tenant: "acme".into(), generation: 0, user: user.into(), server: "server".into() }
+    Key {
+        tenant: "acme".into(),
+        generation: 0,
+        holder: Holder::User(user.into()),
+        server: "server".into(),
+        digest: SpecDigest([0; 32]),
+    }
 }
 
 /// Leases the session of a user. One that is not there is opened, and is ready at once.
@@ -84,9 +93,9 @@ fn take_opening(
     taken
 }
 
-/// What the owner of a session does when it ends, and in this order.
+/// What becomes of a session that is closed, in this order. One that was taken out of the table already is not taken again.
 fn end(registry: &Registry<Checked>, key: &Key, session: &Session) {
-    registry.closing(key, session.id());
+    registry.table().retire(key, session.id());
     session.is_closing();
     is_gone(registry, session);
 }

@@ -66,7 +66,7 @@ fn all_who_wait_for_a_session_that_fails_hear_of_it_and_open_one_more_together()
 fn the_model_fails_where_a_failure_is_told_earlier_than_the_session_is_taken_out() {
     let tell_first = |registry: &Registry<Checked>, session: &Session| {
         session.is_closing();
-        registry.closing(&key("alice"), session.id());
+        registry.table().retire(&key("alice"), session.id());
         is_gone(registry, session);
     };
 

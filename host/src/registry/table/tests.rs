@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::Holder, *};
+use crate::names::SpecDigest;
 
 /// Few of each, so that they meet.
 const TENANTS: u64 = 2;
@@ -15,6 +16,8 @@ const ROOM: Room = Room { of_tenant: 3, of_runtime: 5 };
 enum Step {
     /// Somebody leases a session.
     CheckOut { tenant: u64, user: u8 },
+    /// Somebody who does not use it leases a session that there may be.
+    Rejoin { tenant: u64, user: u8, id: u64 },
     /// A lease is dropped: one of those that are held.
     CheckIn(prop::sample::Index),
     /// A session ends by itself, or is closed.
@@ -32,6 +35,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..TENANTS, 0..USERS).prop_map(|(tenant, user)| Step::CheckOut { tenant, user }),
+        3 => (0..TENANTS, 0..USERS, 1..12_u64).prop_map(|(tenant, user, id)| Step::Rejoin { tenant, user, id }),
         5 => any::<prop::sample::Index>().prop_map(Step::CheckIn),
         1 => any::<prop::sample::Index>().prop_map(Step::Retire),
         2 => any::<prop::sample::Index>().prop_map(Step::Forget),
@@ -45,8 +49,9 @@ fn key(tenant: u64, user: u8) -> Key {
     Key {
         tenant: format!("tenant-{tenant}").into(),
         generation: tenant,
-        user: format!("user-{user}").into(),
+        holder: Holder::User(format!("user-{user}").into()),
         server: "server".into(),
+        digest: SpecDigest([0; 32]),
     }
 }
 
@@ -55,7 +60,8 @@ fn key(tenant: u64, user: u8) -> Key {
 struct World {
     table: Table<SessionId>,
     now: Option<Instant>,
-    leases: Vec<(Key, SessionId)>,
+    /// Those that are held, and whether each is a use of its session.
+    leases: Vec<(Key, SessionId, bool)>,
     /// Sessions that were opened and that nobody has closed.
     open: HashMap<SessionId, (Key, Instant)>,
     closing: Vec<SessionId>,
@@ -67,7 +73,7 @@ impl World {
     }
 
     fn held(&self, id: SessionId) -> usize {
-        self.leases.iter().filter(|(_, leased)| *leased == id).count()
+        self.leases.iter().filter(|(_, leased, _)| *leased == id).count()
     }
 
     /// Somebody decided to close it for being idle.
@@ -96,7 +102,7 @@ impl World {
             Ok(Minted { session: id, evicted }) => {
                 assert_eq!(evicted, longest_idle.filter(|_| is_full && !is_open).map(|(_, id)| id));
                 evicted.into_iter().for_each(|id| self.close_idle(id));
-                self.leases.push((key.clone(), id));
+                self.leases.push((key.clone(), id, true));
                 let (opened, _) = self.open.entry(id).or_insert_with(|| (key.clone(), now));
                 assert_eq!(opened, key, "{id} is somebody else's");
             }
@@ -108,11 +114,11 @@ impl World {
     }
 
     fn check_in(&mut self, which: usize) {
-        let (key, id) = self.leases.swap_remove(which);
+        let (key, id, is_use) = self.leases.swap_remove(which);
         let now = self.now();
-        let is_idle = self.table.check_in(&key, id, now);
+        let is_idle = if is_use { self.table.check_in(&key, id, now) } else { self.table.leave(&key, id) };
         assert_eq!(is_idle, self.held(id) == 0 && self.open.contains_key(&id));
-        if let Some((_, since)) = self.open.get_mut(&id) {
+        if let Some((_, since)) = self.open.get_mut(&id).filter(|_| is_use) {
             *since = now;
         }
     }
@@ -120,6 +126,14 @@ impl World {
     fn take(&mut self, step: Step) {
         match step {
             Step::CheckOut { tenant, user } => self.check_out(&key(tenant, user)),
+            Step::Rejoin { tenant, user, id } => {
+                let (key, id) = (key(tenant, user), SessionId(id));
+                let is_there = self.open.get(&id).is_some_and(|(open, _)| *open == key);
+                assert_eq!(self.table.rejoin(&key, id), is_there.then_some(id));
+                if is_there {
+                    self.leases.push((key, id, false));
+                }
+            }
             Step::CheckIn(which) => {
                 if !self.leases.is_empty() {
                     self.check_in(which.index(self.leases.len()));

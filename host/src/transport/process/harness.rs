@@ -24,7 +24,7 @@ pub(super) fn quick_close() -> Limits {
 pub(super) async fn connect(connector: &impl Connector) -> Result<Connection, ConnectError> {
     let context = ConnectContext {
         tenant: "tenant".into(),
-        user: "user".into(),
+        user: Some("user".into()),
         server: "server".into(),
         session: SESSION,
         incarnation: 1,

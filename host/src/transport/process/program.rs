@@ -46,7 +46,8 @@ pub(super) fn find(program: &str, path: Option<&OsStr>, folder: &Path) -> Result
     Err(refused)
 }
 
-fn executable(path: &Path) -> Result<PathBuf, NotFound> {
+/// This very file, if this user may execute it.
+pub(super) fn executable(path: &Path) -> Result<PathBuf, NotFound> {
     match std::fs::metadata(path) {
         Ok(file) if file.is_file() && access(path, Access::EXEC_OK).is_ok() => Ok(path.to_owned()),
         Ok(_) => Err(NotFound::NotExecutable),

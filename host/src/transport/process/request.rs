@@ -2,6 +2,8 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
+use zeroize::Zeroizing;
+
 use super::protocol::{CORE_FILES, GUARDED, Header, MOST_BYTES, PRIVILEGES, UNLIMITED, VERSION};
 use crate::{Isolation, isolation::Confinement, transport::ConnectError};
 
@@ -13,15 +15,16 @@ pub(super) struct Terms {
     pub(super) close_terminate: Duration,
 }
 
-/// The bytes of a request. `arguments` begin with the name of the program.
+/// The bytes of a request. `arguments` begin with the name of the program. Variables may be secrets, so the memory of it is
+/// overwritten when it is dropped.
 pub(super) fn encode<'a>(
     program: &Path,
     folder: &Path,
     arguments: impl Iterator<Item = &'a OsStr>,
     variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>,
     terms: Terms,
-) -> Result<Vec<u8>, ConnectError> {
-    let mut strings = Strings(vec![0; Header::SIZE]);
+) -> Result<Zeroizing<Vec<u8>>, ConnectError> {
+    let mut strings = Strings::new();
     strings.push(&[program.as_os_str()])?;
     strings.push(&[folder.as_os_str()])?;
     let (mut argument_count, mut variable_count) = (0, 0);
@@ -60,9 +63,13 @@ pub(super) fn encode<'a>(
     Ok(request)
 }
 
-struct Strings(Vec<u8>);
+struct Strings(Zeroizing<Vec<u8>>);
 
 impl Strings {
+    fn new() -> Self {
+        Self(Zeroizing::new(vec![0; Header::SIZE]))
+    }
+
     fn push(&mut self, parts: &[&OsStr]) -> Result<(), ConnectError> {
         for part in parts {
             if part.as_bytes().contains(&0) {
@@ -71,10 +78,21 @@ impl Strings {
                     "its command or environment contains a NUL character, which no process can be given",
                 ));
             }
+            self.make_room(part.len() + 1);
             self.0.extend_from_slice(part.as_bytes());
         }
+        self.make_room(1);
         self.0.push(0);
         Ok(())
+    }
+
+    /// A vector that grows by itself leaves its old memory as it is.
+    fn make_room(&mut self, bytes: usize) {
+        if self.0.capacity() - self.0.len() < bytes {
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * (self.0.len() + bytes)));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
     }
 }
 
@@ -99,7 +117,7 @@ mod tests {
         }
     }
 
-    fn encode_echo(argument: &str) -> Result<Vec<u8>, ConnectError> {
+    fn encode_echo(argument: &str) -> Result<Zeroizing<Vec<u8>>, ConnectError> {
         let arguments = ["echo", argument];
         let arguments = arguments.iter().map(OsStr::new);
         let variables = [(OsStr::new("A"), OsStr::new("b=c"))];

@@ -21,6 +21,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     task::spawn_blocking,
 };
+use zeroize::Zeroizing;
 
 use super::{
     explain,
@@ -37,6 +38,7 @@ use crate::{
     Isolation, Limits,
     isolation::Confinement,
     names::SessionId,
+    policy::{Asker, SessionSecrets, Variables},
     transport::{BoxFuture, Command, ConnectContext, ConnectError, Connection, Connector, Framing},
 };
 
@@ -52,6 +54,7 @@ pub(crate) struct ProcessConnector {
     folders: Option<Arc<PrivateFolders>>,
     terms: Terms,
     stderr_lines: usize,
+    secrets: SessionSecrets,
 }
 
 impl ProcessConnector {
@@ -63,7 +66,14 @@ impl ProcessConnector {
         limits: &Limits,
     ) -> Self {
         let terms = Terms { confinement, close_input: limits.close_input, close_terminate: limits.close_terminate };
-        Self { command: Arc::new(command), supervisors, folders, terms, stderr_lines: limits.stderr_lines }
+        let secrets = SessionSecrets::default();
+        Self { command: Arc::new(command), supervisors, folders, terms, stderr_lines: limits.stderr_lines, secrets }
+    }
+
+    /// Where the secrets that the command names come from. Default: nowhere.
+    pub(crate) fn with_secrets(mut self, secrets: SessionSecrets) -> Self {
+        self.secrets = secrets;
+        self
     }
 
     /// A supervisor that gives what is asked for.
@@ -79,9 +89,12 @@ impl ProcessConnector {
     }
 
     async fn start(self, context: ConnectContext) -> Result<Connection, ConnectError> {
-        let connector = self.clone();
+        let asker =
+            Asker { tenant: context.tenant.clone(), user: context.user.clone(), server: context.server.clone() };
+        let resolved = self.secrets.resolve(&self.command.env, &asker).await?;
+        let (connector, variables) = (self.clone(), resolved.variables);
         // Looking for a program may read from a slow disk: not on the embedder's workers.
-        let prepared = spawn_blocking(move || connector.prepare(context.session)).await;
+        let prepared = spawn_blocking(move || connector.prepare(context.session, &variables)).await;
         let (request, folder) =
             prepared.map_err(|error| ConnectError::unavailable(format!("preparing it failed: {error}")))??;
         // Whoever does not wait for the result any more drops what is here, and that closes the session.
@@ -106,7 +119,7 @@ impl ProcessConnector {
             server: server.unsigned_abs(),
             isolation: self.terms.confinement.isolation,
             socket: Arc::new(socket),
-            stderr: StderrTail::read(stderr, context.server, self.stderr_lines),
+            stderr: StderrTail::read(stderr, context.server, self.stderr_lines, resolved.patterns),
             until_ended: Cell::new(Some(UntilEnded { _tree: tree, _folder: folder })),
             lost: Arc::default(),
             runaway: Arc::default(),
@@ -128,9 +141,13 @@ impl ProcessConnector {
     }
 
     /// What the server is to be, and the folders that it gets. Blocks.
-    fn prepare(&self, session: SessionId) -> Result<(Vec<u8>, Option<PrivateFolder>), ConnectError> {
+    fn prepare(
+        &self,
+        session: SessionId,
+        variables: &Variables,
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<PrivateFolder>), ConnectError> {
         let folder = self.folders.as_ref().map(|folders| folders.make(session)).transpose()?;
-        Ok((self.request(folder.as_ref())?, folder))
+        Ok((self.request(variables, folder.as_ref())?, folder))
     }
 
     /// Has the root begin a session. The permit bounds what is under way to it.
@@ -157,11 +174,15 @@ impl ProcessConnector {
         Err(died())
     }
 
-    fn request(&self, private: Option<&PrivateFolder>) -> Result<Vec<u8>, ConnectError> {
+    fn request(
+        &self,
+        variables: &Variables,
+        private: Option<&PrivateFolder>,
+    ) -> Result<Zeroizing<Vec<u8>>, ConnectError> {
         let command = &self.command;
-        let Invocation { program, folder, environment } = Invocation::of(command, private)?;
+        let Invocation { program, folder, environment } = Invocation::of(command, variables, private)?;
         let arguments = std::iter::once(&command.program).chain(&command.args).map(OsStr::new);
-        let variables = environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let variables = environment.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         encode(&program, &folder, arguments, variables, self.terms)
     }
 }
@@ -172,7 +193,10 @@ impl Connector for ProcessConnector {
     }
 
     fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, ConnectError>> {
-        Box::pin(self.clone().start(context))
+        let mask = self.secrets.mask().clone();
+        let starting = self.clone().start(context);
+        // A folder, too, may come out of a variable that the server has as a secret.
+        Box::pin(async move { starting.await.map_err(|error| error.masked(&mask)) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The last lines of a server's standard error: for errors, and for the log.
 //!
 //! It is always read, because a server that nobody reads from stops at a full pipe; and it is never kept whole, because some
-//! servers write without end.
+//! servers write without end. What the server was given as secrets is hidden in it, before it is cut into lines.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,10 @@ use std::{
 
 use tokio::{io::AsyncReadExt, net::unix::pipe, sync::watch, task::AbortHandle, time::timeout};
 
-use crate::names::ServerName;
+use crate::{
+    names::ServerName,
+    policy::{Masker, Patterns},
+};
 
 /// Bytes of a line that are kept. A stack trace has longer ones, but its first words name the cause.
 const LINE: usize = 1024;
@@ -31,18 +34,19 @@ pub(super) struct StderrTail {
 
 impl StderrTail {
     /// Begins to read, on the present tokio runtime.
-    pub(super) fn read(mut pipe: pipe::Receiver, server: ServerName, keep: usize) -> Self {
-        let lines = Arc::new(Mutex::new(Lines { keep, ..Lines::default() }));
+    pub(super) fn read(mut pipe: pipe::Receiver, server: ServerName, keep: usize, secrets: Arc<Patterns>) -> Self {
+        let lines = Arc::new(Mutex::new(Lines::new(keep, secrets)));
         let tail = lines.clone();
         let (open, drained) = watch::channel(());
         let reading = tokio::spawn(async move {
             let _open = open;
+            let each = |line: &str| tracing::debug!(target: "innkeeper::stderr", %server, "{line}");
             let mut chunk = [0; CHUNK];
             while let Ok(read @ 1..) = pipe.read(&mut chunk).await {
                 let read = chunk.get(..read).unwrap_or_default();
-                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-                tail.push(read, |line| tracing::debug!(target: "innkeeper::stderr", %server, "{line}"));
+                tail.lock().unwrap_or_else(PoisonError::into_inner).push(read, each);
             }
+            tail.lock().unwrap_or_else(PoisonError::into_inner).end(each);
         });
         Self { lines, reading: reading.abort_handle(), drained }
     }
@@ -68,15 +72,31 @@ impl Drop for StderrTail {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone)]
 struct Lines {
     keep: usize,
     whole: VecDeque<String>,
     partial: Vec<u8>,
+    masker: Masker,
 }
 
 impl Lines {
-    fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
+    fn new(keep: usize, secrets: Arc<Patterns>) -> Self {
+        Self { keep, whole: VecDeque::new(), partial: Vec::new(), masker: Masker::new(secrets) }
+    }
+
+    fn push(&mut self, bytes: &[u8], each: impl FnMut(&str)) {
+        let shown = self.masker.push(bytes);
+        self.cut(&shown, each);
+    }
+
+    /// Nothing follows.
+    fn end(&mut self, each: impl FnMut(&str)) {
+        let rest = self.masker.take_rest();
+        self.cut(&rest, each);
+    }
+
+    fn cut(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ended) = match piece.split_last() {
                 Some((b'\n', text)) => (text, true),
@@ -105,6 +125,12 @@ impl Lines {
     }
 
     fn all(&self) -> Vec<String> {
+        let mut all = self.clone();
+        all.end(|_| {});
+        all.whole_and_partial()
+    }
+
+    fn whole_and_partial(&self) -> Vec<String> {
         let partial = Some(text_of(&self.partial)).filter(|line| !line.is_empty());
         self.whole.iter().cloned().chain(partial).collect()
     }
@@ -121,7 +147,11 @@ mod tests {
     use super::*;
 
     fn tail(keep: usize, chunks: &[&[u8]]) -> Vec<String> {
-        let mut lines = Lines { keep, ..Lines::default() };
+        hidden(keep, &[], chunks)
+    }
+
+    fn hidden(keep: usize, secrets: &[&str], chunks: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::new(keep, Arc::new(Patterns::of(secrets.iter().copied())));
         for chunk in chunks {
             lines.push(chunk, |_| {});
         }
@@ -138,6 +168,18 @@ mod tests {
         let endless = vec![b'x'; 100_000];
 
         assert_eq!(tail(2, &[&endless, &endless])[0].len(), LINE);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_also_where_a_line_or_a_piece_ends_in_it() {
+        let secret = "hunter2-hunter3\nsecond-line";
+        let before_the_bound = vec![b'x'; LINE - 5];
+
+        assert_eq!(hidden(2, &[secret], &[b"a hunter2-hun", b"ter3\nseco", b"nd-line\nb\n"]), ["a ***", "b"]);
+        assert_eq!(hidden(2, &[secret], &[b"b second-line\r\nc"]), ["b ***", "c"]);
+        assert_eq!(hidden(1, &[secret], &[b"it ends with hunter2-h"]), ["it ends with ***"]);
+        let cut = hidden(1, &[secret], &[&before_the_bound, secret.as_bytes(), b"\n"]);
+        assert_eq!(cut[0].trim_start_matches('x'), "***");
     }
 
     #[test]

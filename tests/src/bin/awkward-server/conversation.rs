@@ -90,6 +90,9 @@ impl Conversation {
             Scenario::AnswersInitializeWithError => {
                 return self.delivery.error(id, INTERNAL_ERROR, "the licence has expired");
             }
+            Scenario::RefusesWithEnvironment => {
+                return self.delivery.error(id, INTERNAL_ERROR, &environment());
+            }
             Scenario::WrongVersion => "1999-12-31",
             _ => REVISIONS.into_iter().find(|known| *known == wanted).unwrap_or(REVISION),
         };
@@ -143,14 +146,16 @@ impl Conversation {
         let arguments = &params["arguments"];
         let number = |name: &str| arguments[name].as_u64().unwrap_or(0);
         let text = match params["name"].as_str().unwrap_or_default() {
+            tool::ECHO if self.scenario == Scenario::TellsEnvironment => {
+                return self.delivery.error(id, INTERNAL_ERROR, &environment());
+            }
+            tool::SLEEP if self.scenario == Scenario::TellsEnvironment => tell_and_exit(),
             tool::ECHO => arguments["text"].as_str().unwrap_or_default().to_owned(),
             tool::SLEEP => return self.sleep(id.clone(), Duration::from_millis(number("ms"))),
             tool::COUNT => count(),
             tool::FILL => "x".repeat(usize::try_from(number("bytes")).unwrap_or(0)),
             tool::RECEIVED => self.received.join("\n"),
-            tool::ENVIRONMENT => {
-                env::vars_os().map(|(name, value)| format!("{}={}\n", name.display(), value.display())).collect()
-            }
+            tool::ENVIRONMENT => environment(),
             special if self.scenario == Scenario::Attacker && tool::OF_PROCESSES.contains(&special) => match special {
                 tool::DESCRIPTORS => descriptors(),
                 tool::ATTACK => attacks::survivable(process(arguments)),
@@ -185,6 +190,24 @@ impl Cancelled {
         let (ids, _) = waited.unwrap_or_else(PoisonError::into_inner);
         ids.contains(&id)
     }
+}
+
+/// Its environment, `NAME=VALUE` a line.
+pub(crate) fn environment() -> String {
+    env::vars_os().map(|(name, value)| format!("{}={}\n", name.display(), value.display())).collect()
+}
+
+/// Writes its environment to stderr, in pieces that are cut anywhere, and the beginning of it once more.
+fn tell_and_exit() -> ! {
+    let environment = environment();
+    let mut stderr = std::io::stderr();
+    for piece in environment.as_bytes().chunks(7) {
+        let _ = stderr.write_all(piece);
+        // The client may read now, or not.
+        thread::yield_now();
+    }
+    let _ = stderr.write_all(environment.lines().max().unwrap_or_default().as_bytes());
+    std::process::exit(3)
 }
 
 /// The process to attack. The one that no process has, where none is named.

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             return ExitCode::from(7);
         }
         Scenario::StderrFlood => _ = thread::spawn(flood_stderr),
+        Scenario::TellsEnvironment => eprint!("{}", conversation::environment()),
         Scenario::IgnoresEofAndTerm => ignore_sigterm(),
         Scenario::Idle => live_on(),
         _ => {}

@@ -167,3 +167,23 @@ async fn a_name_that_is_not_there_gets_the_nearest_and_all() {
     let document = desk.run(&["call", "demo.ad", "--json"]).await.json();
     assert_eq!(document["error"]["known"], json!(["add", "ask_name", "countdown", "echo", "fail"]));
 }
+
+#[tokio::test]
+async fn rules_for_tools_of_the_file_are_kept() {
+    let desk = Desk::new();
+    let artifacts::ServerCommand { program, args } = artifacts::demo_server();
+    let env = json!({ Marker::VARIABLE: desk.marker.value() });
+    let tools = json!({ "allow": ["e*", "add"], "deny": ["ech*"] });
+    let entry = json!({ "command": program, "args": args, "env": env, "tools": tools });
+    desk.write("mcp.json", json!({ "mcpServers": { "demo": entry } }).to_string());
+
+    let listed = desk.run(&["tools", "--json"]).await.json();
+    let denied = desk.run(&["call", "demo.echo", "text=hi"]).await.failure(4);
+    let not_allowed = desk.run(&["call", "demo.fail", "text=hi", "--json"]).await;
+
+    let names: Vec<_> = listed["servers"][0]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+    assert_eq!(names, ["add"]);
+    assert_says(&denied, &["tool `echo` of server `demo`", "deny `ech*`"]);
+    assert_eq!((not_allowed.exit(), &not_allowed.json()["error"]["code"]), (4, &json!("denied")));
+    assert_says(&desk.run(&["call", "demo.add", "a:=1", "b:=2"]).await.text(), &["\"sum\": 3"]);
+}

@@ -180,3 +180,28 @@ async fn a_caller_that_gives_up_waiting_for_the_close_changes_nothing() {
     until(|| runtime.status().sessions.is_empty()).await;
     assert_eq!((runtime.status().children_alive, marker.processes()), (0, vec![]));
 }
+
+#[tokio::test]
+async fn closing_a_tenant_ends_all_its_processes_and_none_of_another() {
+    let (ours, theirs) = (Marker::new(), Marker::new());
+    let runtime = builder().start().await.unwrap();
+    let acme = tenant(&runtime, "acme", Server::command(command(Scenario::GrandchildInOwnSession, &ours))).await;
+    let other = tenant(&runtime, "other", Server::command(command(Scenario::GrandchildInOwnSession, &theirs))).await;
+    let mut leases = Vec::new();
+    for user in ["alice", "bob"] {
+        leases.push(lease(&acme, user).await.unwrap());
+        leases.push(lease(&other, user).await.unwrap());
+    }
+    assert_eq!((ours.processes().len(), theirs.processes().len()), (4, 4));
+
+    let report = in_time(acme.close(BOUND)).await;
+    let (of_ours, of_theirs) = (ours.processes(), theirs.processes());
+    // Their sessions are nobody's any more.
+    drop((leases, other));
+    until(|| theirs.processes().is_empty()).await;
+
+    assert_gone(&report, 2);
+    assert_eq!((of_ours.len(), of_theirs.len()), (0, 4));
+    until(|| runtime.status().children_alive == 0).await;
+    super::close(&runtime).await;
+}

@@ -44,7 +44,7 @@ async fn a_tenant_has_no_more_sessions_than_its_limit() {
     let error = tenant.lease("carol", "scripted").await.unwrap_err();
     tenant.lease("alice", "scripted").await.unwrap();
 
-    assert_eq!(error.code(), "at_capacity");
+    assert_eq!((error.code(), error.retry_after().is_some()), ("at_capacity", true));
     assert_eq!(
         error.to_string(),
         "tenant `acme` has 2 sessions, which is its limit; close some, or raise `Limits::sessions_per_tenant`"

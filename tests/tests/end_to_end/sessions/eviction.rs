@@ -28,7 +28,7 @@ fn at_most(sessions: usize) -> Limits {
 /// The users of sessions that are ready.
 fn ready(status: &Status) -> Vec<String> {
     let ready = status.sessions.iter().filter(|session| session.state == "ready");
-    ready.map(|session| session.session.user.to_string()).collect()
+    ready.map(|session| session.session.user.clone().unwrap().to_string()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,11 +83,11 @@ async fn no_tenant_loses_a_session_for_another() {
 }
 
 /// How long the servers of [`Slow`] take to end.
-const ENDING: Duration = Duration::from_secs(3);
+pub(super) const ENDING: Duration = Duration::from_secs(3);
 
 /// Makes connections to servers that are slow to end, and counts them.
 #[derive(Clone, Default)]
-struct Slow {
+pub(super) struct Slow {
     alive: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
@@ -166,7 +166,7 @@ async fn a_session_that_is_given_up_while_it_waits_for_a_place_starts_no_server(
 }
 
 fn users(sessions: impl IntoIterator<Item = SessionKey>) -> Vec<String> {
-    sessions.into_iter().map(|session| session.user.to_string()).collect()
+    sessions.into_iter().map(|session| session.user.unwrap().to_string()).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,6 +81,21 @@ async fn a_leased_session_is_never_reaped_and_an_idle_one_is_without_any_traffic
     assert_eq!(connections.load(SeqCst), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn each_use_of_a_session_starts_its_idle_time_anew() {
+    let (runtime, tenant, connections) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
+
+    for _ in 0..20 {
+        drop(tenant.lease("alice", "scripted").await.unwrap());
+        tokio::time::sleep(Duration::from_secs(14 * 60)).await;
+    }
+    let used = runtime.status().sessions.len();
+    tokio::time::sleep(Duration::from_secs(2 * 60)).await;
+
+    assert_eq!((used, connections.load(SeqCst)), (1, 1));
+    assert!(runtime.status().sessions.is_empty());
+}
+
 #[test]
 fn a_lease_may_be_dropped_outside_of_a_runtime_and_after_its_end() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -54,7 +54,10 @@ async fn a_question_to_a_person_is_answered_with_its_context_and_stops_the_time_
     assert_eq!(&call.await.unwrap()[..], b"\"hello Alice\"");
     assert_eq!((&answer["id"], &answer["result"]["content"]["name"]), (&json!("q1"), &json!("Alice")));
     let asked = questions.recv().await.unwrap();
-    assert_eq!((asked.tenant.as_str(), asked.user.as_str(), asked.server.as_str()), ("acme", "alice", "scripted"));
+    assert_eq!(
+        (asked.tenant.as_str(), asked.user.as_ref().unwrap().as_str(), asked.server.as_str()),
+        ("acme", "alice", "scripted")
+    );
     assert_eq!((asked.call, asked.method.as_str()), (id, "elicitation/create"));
 }
 

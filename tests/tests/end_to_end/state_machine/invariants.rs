@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use innkeeper::{Error, Event, MayHaveRun, SessionStatus, Status};
+use innkeeper::{Error, Event, MayHaveRun, Scope, SessionKey, SessionStatus, Status};
 use tokio::time::Instant;
 
-use super::world::{Checked, OPEN, World};
+use super::{
+    plan::scope,
+    world::{Checked, OPEN, Waiting, World},
+};
 
 /// What may come of a lease or a call where servers die and lie, guests trap, and sessions are few.
 const CODES: [&str; 12] = [
@@ -35,11 +38,30 @@ macro_rules! ensure {
     };
 }
 
+/// Whose session it is.
+fn user(session: &SessionKey) -> &str {
+    session.user.as_ref().map_or("everybody", |user| user.as_str())
+}
+
+fn scope_of(session: &SessionKey) -> Scope {
+    let number = session.server.as_str().trim_start_matches("server-").parse();
+    scope(number.expect("the servers of a run have numbers"))
+}
+
+/// Whether somebody may get this session, if it is of their tenant.
+pub(super) fn is_for(session: &SessionKey, waiting: &Waiting) -> bool {
+    let whose = match scope_of(session) {
+        Scope::Tenant => session.user.is_none(),
+        _ => user(session) == waiting.user,
+    };
+    whose && session.server.as_str() == waiting.server
+}
+
 /// The sessions there are, in few words.
 fn brief<'a>(rows: impl IntoIterator<Item = &'a SessionStatus>) -> String {
     let row = |row: &SessionStatus| {
         let (key, state, leases) = (&row.session, row.state, row.leases);
-        format!("{} of {}, {}, {}: {state}, {leases} leases", key.id, key.tenant, key.user, key.server)
+        format!("{} of {}, {}, {}: {state}, {leases} leases", key.id, key.tenant, user(key), key.server)
     };
     rows.into_iter().map(row).collect::<Vec<_>>().join("; ")
 }
@@ -64,9 +86,12 @@ impl World {
     /// Of each key there is one session, and there are no more than there may be.
     fn check_counts(&self, status: &Status) -> Checked {
         let open = open(status);
+        let (exclusive, others): (Vec<&SessionStatus>, Vec<_>) =
+            open.iter().partition(|row| scope_of(&row.session) == Scope::Exclusive);
+        ensure!(exclusive.iter().all(|row| row.leases == 1), "not one lease each: {}", brief(exclusive));
         let keys: BTreeSet<_> =
-            open.iter().map(|row| (&row.session.tenant, &row.session.user, &row.session.server)).collect();
-        ensure!(keys.len() == open.len(), "two sessions of one key: {}", brief(open));
+            others.iter().map(|row| (&row.session.tenant, &row.session.user, &row.session.server)).collect();
+        ensure!(keys.len() == others.len(), "two sessions of one key: {}", brief(others));
         let gone: Vec<_> = status.sessions.iter().filter(|row| row.state == "closed").collect();
         ensure!(gone.is_empty(), "nothing is left of them, and they are in the table: {}", brief(gone));
         ensure!(open.len() <= self.plan.sessions_per_runtime, "{} sessions in all", open.len());
@@ -84,9 +109,7 @@ impl World {
             let held = self.held.iter().filter(|held| held.session.id == row.session.id).count();
             // Who waits may wait for the session before it, and does not know yet that it is gone.
             let waiting = self.waiting.iter().filter(|waiting| {
-                let tenant = self.tenants[waiting.tenant].tenant.name();
-                (tenant, waiting.user.as_str(), waiting.server.as_str())
-                    == (&row.session.tenant, row.session.user.as_str(), row.session.server.as_str())
+                *self.tenants[waiting.tenant].tenant.name() == row.session.tenant && is_for(&row.session, waiting)
             });
             let most = held + waiting.count();
             ensure!((held..=most).contains(&row.leases), "{} and it is to have {held} to {most}", brief([*row]));
@@ -126,6 +149,10 @@ impl World {
 
     fn check_deadlines(&self) -> Checked {
         let now = Instant::now();
+        for restarting in &self.restarting {
+            let lease = restarting.holder;
+            ensure!(now <= restarting.since + 4 * OPEN, "the restart of lease {lease} does not end");
+        }
         for call in &self.calls {
             ensure!(now <= call.overdue + LATE, "call {} does not complete", call.number);
         }
@@ -202,11 +229,12 @@ impl World {
     fn check_calls(&self) -> Checked {
         for ended in &self.ended {
             let times = self.servers.times(ended.number);
+            let most = if ended.idempotent { 2 } else { 1 };
             let may_be = match ended.outcome {
-                Some(Ok(())) if ended.of_server => 1..=1,
+                Some(Ok(())) if ended.of_server => 1..=most,
                 Some(Err(MayHaveRun::No)) => 0..=0,
-                Some(Err(MayHaveRun::Yes)) => 1..=1,
-                _ => 0..=1,
+                Some(Err(MayHaveRun::Yes)) => 1..=most,
+                _ => 0..=most,
             };
             ensure!(may_be.contains(&times), "call {}, {:?}, came {times} times", ended.number, ended.outcome);
         }

@@ -2,10 +2,21 @@
 
 use std::{fmt, time::Duration};
 
+use innkeeper::Scope;
+
 /// Few of each, so that they meet.
 pub(super) const TENANTS: usize = 3;
 pub(super) const USERS: usize = 3;
-pub(super) const SERVERS: usize = 3;
+pub(super) const SERVERS: usize = 4;
+
+/// Who may lease the sessions of a server.
+pub(super) fn scope(server: usize) -> Scope {
+    match server {
+        0 => Scope::Tenant,
+        1 => Scope::Exclusive,
+        _ => Scope::User,
+    }
+}
 
 /// Numbers from a seed: SplitMix64, of which each seed gives a sequence of its own.
 #[derive(Clone, Debug)]
@@ -86,12 +97,14 @@ pub(super) enum Step {
     Lease { tenant: usize, user: usize, server: usize },
     /// Somebody who waits for a lease gives up.
     GiveUp(usize),
-    /// Somebody makes a call with a lease.
-    Call { lease: usize, ask: Ask, deadline: Option<Duration> },
+    /// Somebody makes a call with a lease, which may run twice or not.
+    Call { lease: usize, ask: Ask, deadline: Option<Duration>, idempotent: bool },
     /// Somebody drops a call.
     DropCall(usize),
     /// Somebody drops a lease, whose calls go on.
     DropLease(usize),
+    /// Somebody wants a new connection for a session.
+    Restart(usize),
     /// Somebody tells a server what to do.
     Order(usize, Order),
     /// Somebody closes what nobody holds: of a tenant, or of all.
@@ -154,7 +167,11 @@ fn step(random: &mut Random) -> Step {
             Step::Lease { tenant: random.below(TENANTS), user: random.below(USERS), server: random.below(SERVERS) }
         }
         25..29 => Step::GiveUp(which),
-        29..51 => Step::Call { lease: which, ask: ask(random), deadline: deadline(random) },
+        29..50 => {
+            let idempotent = random.below(4) == 0;
+            Step::Call { lease: which, ask: ask(random), deadline: deadline(random), idempotent }
+        }
+        50..51 => Step::Restart(which),
         51..55 => Step::DropCall(which),
         55..67 => Step::DropLease(which),
         67..72 => Step::Order(which, order(random)),

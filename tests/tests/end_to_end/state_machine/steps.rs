@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeSet,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use innkeeper::{DrainReport, Error, Lease, MayHaveRun, SessionId, transport::BoxFuture};
+use innkeeper::{DrainReport, Error, Lease, MayHaveRun, SessionId, SessionInfo, transport::BoxFuture};
 use serde_json::json;
 use tokio::{
     task::{unconstrained, yield_now},
@@ -15,9 +16,11 @@ use tokio::{
 };
 
 use super::{
+    invariants,
     plan::{Ask, Step},
-    world::{CALL_TOTAL, Checked, Ended, FAULTY, Held, Job, TenantOf, UnderWay, Waiting, World},
+    world::{CALL_TOTAL, Checked, Ended, FAULTY, Held, Job, Restarting, TenantOf, UnderWay, Waiting, World},
 };
+
 /// Polls once. Whoever waits is polled again after each step, so nobody has to be woken.
 pub(super) fn poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -36,7 +39,8 @@ impl World {
                     self.saw("lease: given up");
                 }
             }
-            Step::Call { lease, ask, deadline } => self.call(lease, ask, deadline),
+            Step::Call { lease, ask, deadline, idempotent } => self.call(lease, ask, deadline, idempotent),
+            Step::Restart(which) => self.restart(which),
             Step::DropCall(which) => {
                 if !self.calls.is_empty() {
                     let call = self.calls.remove(which % self.calls.len());
@@ -118,9 +122,7 @@ impl World {
             }
         };
         let session = lease.session();
-        if (session.user.as_str(), session.server.as_str()) != (&waiting.user, &waiting.server)
-            || session.tenant != *self.tenants[waiting.tenant].tenant.name()
-        {
+        if !invariants::is_for(&session, waiting) || session.tenant != *self.tenants[waiting.tenant].tenant.name() {
             return Err(format!("{} of {} got {session:?}", waiting.user, waiting.tenant));
         }
         self.leases += 1;
@@ -128,32 +130,65 @@ impl World {
         self.saw("lease");
         let watch = lease.watch();
         let (tenant, closings) = (waiting.tenant, waiting.closings);
-        self.held.push(Held { number: self.leases, lease: Some(lease), session, watch, tenant, closings });
+        self.held.push(Held { number: self.leases, lease: Some(Arc::new(lease)), session, watch, tenant, closings });
         Ok(())
     }
 
     /// Forgets leases that are dropped and whose calls have ended.
     pub(super) fn let_go(&mut self) {
-        let calls = &self.calls;
-        self.held.retain(|held| held.lease.is_some() || calls.iter().any(|call| call.holder == held.number));
+        let holders = self.calls.iter().map(|call| call.holder);
+        let holders: BTreeSet<_> = holders.chain(self.restarting.iter().map(|restarting| restarting.holder)).collect();
+        self.held.retain(|held| held.lease.is_some() || holders.contains(&held.number));
     }
 
     // ------------------------------------------------------------------------------------------------ calls
 
-    fn call(&mut self, which: usize, ask: Ask, deadline: Option<Duration>) {
-        let leases: Vec<_> = self.held.iter().filter(|held| held.lease.is_some()).collect();
-        let Some(held) = leases.get(which % leases.len().max(1)) else { return };
-        let (Some(lease), holder) = (&held.lease, held.number) else { return };
+    /// One of those who hold a lease.
+    fn holder(&self, which: usize) -> Option<(&Held, &Arc<Lease>)> {
+        let leases: Vec<_> = self.held.iter().filter_map(|held| Some((held, held.lease.as_ref()?))).collect();
+        leases.get(which % leases.len().max(1)).copied()
+    }
+
+    fn restart(&mut self, which: usize) {
+        let Some((held, lease)) = self.holder(which) else { return };
+        let (holder, session, lease) = (held.number, held.session.id, lease.clone());
+        let incarnation = lease.info().incarnation;
+        let done = Box::pin(unconstrained(async move { lease.restart().await }));
+        self.restarting.push(Restarting { holder, incarnation, since: Instant::now(), done });
+        self.restarted.insert(session);
+    }
+
+    fn has_restarted(&mut self, restarting: &Restarting, done: Result<Arc<SessionInfo>, Error>) -> Checked {
+        let holder = restarting.holder;
+        let Some(held) = self.held.iter().find(|held| held.number == holder) else {
+            return Err(format!("the lease {holder}, which restarts its session, is not held"));
+        };
+        let closed = self.tenants[held.tenant].closings > held.closings;
+        match done {
+            Ok(info) if info.incarnation < restarting.incarnation => {
+                Err(format!("a restart went from connection {} to {}", restarting.incarnation, info.incarnation))
+            }
+            Ok(_) => {
+                self.saw("restart");
+                Ok(())
+            }
+            Err(error) => self.check_error("restart", &error, closed || self.restarted.contains(&held.session.id)),
+        }
+    }
+
+    fn call(&mut self, which: usize, ask: Ask, deadline: Option<Duration>, idempotent: bool) {
+        let Some((held, lease)) = self.holder(which) else { return };
+        let holder = held.number;
         let is_faulty = held.tenant == FAULTY;
-        self.started += 1;
-        let number = self.started;
-        let mut call = lease.call(method(ask, is_faulty)).params(&json!({ "call": number }));
+        let number = self.started + 1;
+        let mut call = lease.call(method(ask, is_faulty)).params(&json!({ "call": number })).idempotent(idempotent);
         if let Some(deadline) = deadline {
             call = call.deadline(deadline);
         }
         let overdue = Instant::now() + deadline.unwrap_or(CALL_TOTAL);
         let session = held.session.id;
-        let call = UnderWay { number, holder, ask, overdue, call: call.start() };
+        let call = UnderWay { number, holder, ask, idempotent, overdue, call: call.start() };
+        self.started = number;
         self.say(&format!("    call {number} in {session}"));
         self.saw("call");
         self.calls.push(call);
@@ -166,7 +201,7 @@ impl World {
             None => "call: dropped",
         });
         let of_server = self.held.iter().any(|held| held.number == call.holder && held.tenant != FAULTY);
-        self.ended.push(Ended { number: call.number, of_server, outcome });
+        self.ended.push(Ended { number: call.number, of_server, idempotent: call.idempotent, outcome });
         self.let_go();
     }
 
@@ -176,7 +211,7 @@ impl World {
             return Err(format!("call {number} is of no lease"));
         };
         let tenant = held.tenant;
-        let closed = self.tenants[tenant].closings > held.closings;
+        let closed = self.tenants[tenant].closings > held.closings || self.restarted.contains(&held.session.id);
         self.say(&format!("    call {number}: {}", outcome.as_ref().map_or_else(Error::code, |_| "answered")));
         let outcome = match outcome {
             Ok(answer) => {
@@ -249,6 +284,15 @@ impl World {
                 None => index += 1,
             }
         }
+        for mut restarting in std::mem::take(&mut self.restarting) {
+            match poll(&mut restarting.done) {
+                Some(done) => {
+                    self.has_restarted(&restarting, done)?;
+                    self.let_go();
+                }
+                None => self.restarting.push(restarting),
+            }
+        }
         for mut job in std::mem::take(&mut self.jobs) {
             match poll(&mut job.report) {
                 Some(report) => self.closed(&job, &report)?,
@@ -260,11 +304,11 @@ impl World {
 
     /// Nobody waits for anything.
     pub(super) fn all_done(&self) -> Checked {
-        let left = (self.waiting.len(), self.calls.len(), self.jobs.len());
-        if left == (0, 0, 0) {
+        let left = (self.waiting.len(), self.calls.len(), self.restarting.len(), self.jobs.len());
+        if left == (0, 0, 0, 0) {
             return Ok(());
         }
-        Err(format!("leases that are waited for, calls, and sessions being closed do not end: {left:?}"))
+        Err(format!("leases that are waited for, calls, restarts, and sessions being closed do not end: {left:?}"))
     }
 }
 

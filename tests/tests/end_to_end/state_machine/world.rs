@@ -8,12 +8,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
 use innkeeper::{
     Call, Catalog, ComponentSource, DrainReport, Error, Event, Events, Lagged, Lease, Limits, MayHaveRun, Runtime,
-    Server, SessionId, SessionKey, Tenant, Watch, transport::BoxFuture,
+    Server, SessionId, SessionInfo, SessionKey, Tenant, Watch, transport::BoxFuture,
 };
 use innkeeper_tests::{faulty::faulty, in_process::limits_for_paused_clock};
 use tokio::{
@@ -23,7 +24,7 @@ use tokio::{
 
 use super::{
     conversation::FLOOD,
-    plan::{Ask, Plan, SERVERS, TENANTS},
+    plan::{Ask, Plan, SERVERS, TENANTS, scope},
     servers::Servers,
     steps::poll,
 };
@@ -60,7 +61,7 @@ pub(super) struct Waiting {
 /// A lease, or calls that were made with it and hold the session as it did.
 pub(super) struct Held {
     pub(super) number: usize,
-    pub(super) lease: Option<Lease>,
+    pub(super) lease: Option<Arc<Lease>>,
     pub(super) session: SessionKey,
     pub(super) watch: Watch,
     pub(super) tenant: usize,
@@ -73,6 +74,7 @@ pub(super) struct UnderWay {
     pub(super) number: u64,
     pub(super) holder: usize,
     pub(super) ask: Ask,
+    pub(super) idempotent: bool,
     pub(super) overdue: Instant,
     pub(super) call: Call,
 }
@@ -82,8 +84,18 @@ pub(super) struct Ended {
     pub(super) number: u64,
     /// Whether a server was to see it.
     pub(super) of_server: bool,
+    pub(super) idempotent: bool,
     /// None: it was dropped.
     pub(super) outcome: Option<Result<(), MayHaveRun>>,
+}
+
+/// A session that gets a new connection.
+pub(super) struct Restarting {
+    pub(super) holder: usize,
+    /// Of its session, before.
+    pub(super) incarnation: u32,
+    pub(super) since: Instant,
+    pub(super) done: BoxFuture<'static, Result<Arc<SessionInfo>, Error>>,
 }
 
 /// Sessions that are being closed.
@@ -102,6 +114,9 @@ pub(super) struct World {
     pub(super) waiting: Vec<Waiting>,
     pub(super) held: Vec<Held>,
     pub(super) calls: Vec<UnderWay>,
+    pub(super) restarting: Vec<Restarting>,
+    /// Sessions whose connection somebody wanted to be another, so that calls have failed for it.
+    pub(super) restarted: BTreeSet<SessionId>,
     pub(super) jobs: Vec<Job>,
     pub(super) ended: Vec<Ended>,
     /// Sessions that were heard of, and whether they are closing.
@@ -125,6 +140,8 @@ pub(super) struct Ran {
 pub(super) fn run(plan: &Plan) -> Result<Ran, (String, Vec<String>)> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let plan = plan.clone();
+    // The host's dice for its waits. All of a run is on this thread.
+    fastrand::seed(plan.seed);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         tokio.block_on(async move {
             let mut world = World::new(plan).await;
@@ -166,7 +183,10 @@ impl World {
         let mut tenants = Vec::new();
         for tenant in 0..TENANTS {
             let catalog = (0..SERVERS).fold(Catalog::new(), |catalog, server| {
-                catalog.server(format!("server-{server}"), Server::connector(servers.server(tenant, server)))
+                catalog.server(
+                    format!("server-{server}"),
+                    Server::connector(servers.server(tenant, server)).scope(scope(server)),
+                )
             });
             let guest = if tenant == FAULTY { &faulty } else { &honest };
             let tenant = runtime.tenant(format!("tenant-{tenant}")).catalog(catalog).guest(guest.clone());
@@ -181,6 +201,8 @@ impl World {
             waiting: Vec::new(),
             held: Vec::new(),
             calls: Vec::new(),
+            restarting: Vec::new(),
+            restarted: BTreeSet::new(),
             jobs: Vec::new(),
             ended: Vec::new(),
             lives: BTreeMap::new(),

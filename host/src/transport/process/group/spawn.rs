@@ -31,6 +31,7 @@ use crate::{
     Isolation, Limits, ProcessLimits,
     isolation::Confinement,
     names::SessionId,
+    policy::{Asker, SessionSecrets, Variables},
     transport::{
         BoxFuture, Command, ConnectContext, ConnectError, Connection, Connector, ExitStatus, Framing,
         process::{
@@ -57,6 +58,7 @@ pub(crate) struct ProcessConnector {
     close_input: Duration,
     close_terminate: Duration,
     stderr_lines: usize,
+    secrets: SessionSecrets,
 }
 
 /// A server that runs: our ends of it. Dropping it closes the watcher's socket.
@@ -89,16 +91,28 @@ impl ProcessConnector {
             close_input: limits.close_input,
             close_terminate: limits.close_terminate,
             stderr_lines: limits.stderr_lines,
+            secrets: SessionSecrets::default(),
         }
+    }
+
+    /// Where the secrets that the command names come from. Default: nowhere.
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "of this form Linux has the tests only"))]
+    pub(crate) fn with_secrets(mut self, secrets: SessionSecrets) -> Self {
+        self.secrets = secrets;
+        self
     }
 
     async fn start(self, context: ConnectContext) -> Result<Connection, ConnectError> {
         if self.isolation == Isolation::Guarded {
             return Err(ConnectError::isolation(Isolation::Guarded, NOT_GUARDED));
         }
+        let asker =
+            Asker { tenant: context.tenant.clone(), user: context.user.clone(), server: context.server.clone() };
+        let resolved = self.secrets.resolve(&self.command.env, &asker).await?;
+        let (variables, patterns) = (resolved.variables, resolved.patterns);
         let stderr_lines = self.stderr_lines;
         let (sender, running) = oneshot::channel();
-        let live = move || self.live(context.session, sender);
+        let live = move || self.live(context.session, &variables, sender);
         thread::Builder::new().name("innkeeper-server".into()).spawn(live).map_err(|error| {
             ConnectError::unavailable(format!("the system gives no thread to wait for it: {error}"))
         })?;
@@ -114,7 +128,7 @@ impl ProcessConnector {
             server: running.server,
             group: running.group,
             socket: Arc::new(socket),
-            stderr: StderrTail::read(stderr, context.server, stderr_lines),
+            stderr: StderrTail::read(stderr, context.server, stderr_lines, patterns),
             status: running.status,
             lost: Arc::new(OnceLock::new()),
         };
@@ -123,14 +137,14 @@ impl ProcessConnector {
 
     /// The thread of a server, from its start to its end. Where nobody waits for the server any more, its ends are dropped
     /// here, and its watcher ends it.
-    fn live(&self, session: SessionId, started: oneshot::Sender<Result<Running, ConnectError>>) {
+    fn live(&self, session: SessionId, variables: &Variables, started: oneshot::Sender<Result<Running, ConnectError>>) {
         let folder = match self.folders.as_ref().map(|folders| folders.make(session)).transpose() {
             Ok(folder) => folder,
             Err(error) => return drop(started.send(Err(error))),
         };
         let (sender, status) = watch::channel(None);
-        let spawned =
-            Invocation::of(&self.command, folder.as_ref()).and_then(|invocation| self.spawn(&invocation, status));
+        let spawned = Invocation::of(&self.command, variables, folder.as_ref())
+            .and_then(|invocation| self.spawn(&invocation, status));
         let (watcher, server, running) = match spawned {
             Ok(spawned) => spawned,
             Err(error) => return drop(started.send(Err(error))),
@@ -154,7 +168,7 @@ impl ProcessConnector {
         let (stderr, their_stderr) = io::pipe().map_err(failed)?;
         let mut command = process::Command::new(&invocation.program);
         command.arg0(&self.command.program).args(&self.command.args).current_dir(&invocation.folder);
-        command.env_clear().envs(&invocation.environment);
+        command.env_clear().envs(&invocation.environment.0);
         command.stdin(their_stdin).stdout(their_stdout).stderr(their_stderr);
         confine(&mut command, limits);
 
@@ -191,6 +205,9 @@ impl Connector for ProcessConnector {
     }
 
     fn connect(&self, context: ConnectContext) -> BoxFuture<'static, Result<Connection, ConnectError>> {
-        Box::pin(self.clone().start(context))
+        let mask = self.secrets.mask().clone();
+        let starting = self.clone().start(context);
+        // A folder, too, may come out of a variable that the server has as a secret.
+        Box::pin(async move { starting.await.map_err(|error| error.masked(&mask)) })
     }
 }

@@ -1,9 +1,9 @@
-//! What others hold of a session: the way in, and the state that they can watch.
+//! A client: one guest with its connection, from opening to its end.
+//!
+//! Here is what others hold of it: the way in, and the state that they can watch. Its inside is the owner's alone. A client that
+//! has ended is not mended: the session gets another.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::AtomicU32};
 
 use bytes::Bytes;
 use tokio::{
@@ -21,23 +21,27 @@ use super::{
     owner::{self, Inbox},
     reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
-    watched::Watched,
+    watched::ClientWatched,
 };
 use crate::{
     Error, Limits, MayHaveRun,
     guest::{Component, Strikes, boundary::Answer},
     names::{ServerName, SessionId, TenantName, UserName},
+    policy::Mask,
     transport::Connector,
 };
 
-/// Everything that a session is made of.
+/// Everything that the clients of a session are made of.
 pub(crate) struct SessionSpec {
     pub(crate) id: SessionId,
     pub(crate) tenant: TenantName,
-    pub(crate) user: UserName,
+    /// None: the users of the tenant share it.
+    pub(crate) user: Option<UserName>,
     pub(crate) server: ServerName,
     pub(crate) connector: Arc<dyn Connector>,
-    /// Where it takes a place before its first connection.
+    /// What is hidden in everything that people see of it.
+    pub(crate) mask: Arc<Mask>,
+    /// Where each client takes a place before its first connection.
     pub(crate) places: super::Places,
     pub(crate) component: Component,
     pub(crate) strikes: Strikes,
@@ -46,20 +50,28 @@ pub(crate) struct SessionSpec {
     pub(crate) client_info: Bytes,
     pub(crate) limits: Arc<Limits>,
     pub(crate) asker: Arc<dyn Asker>,
-    pub(crate) observer: Arc<dyn Observer>,
 }
 
-/// Who hears of a session.
-pub(crate) trait Observer: Send + Sync + 'static {
+/// What is particular to one client of a session.
+pub(super) struct Birth {
+    pub(super) observer: Arc<dyn ClientObserver>,
+    /// Connections that the session has had.
+    pub(super) connections: Arc<AtomicU32>,
+    /// Nothing is started before.
+    pub(super) begin_at: Instant,
+}
+
+/// Who hears of a client.
+pub(super) trait ClientObserver: Send + Sync + 'static {
     fn opened(&self, info: &Arc<SessionInfo>);
     fn notified(&self, method: String, params: Bytes);
-    /// The session takes no calls any more, and why. Called once, before its processes have ended.
+    /// It takes no calls any more, and why. Called once, before its processes have ended.
     fn closing(&self, error: &Error);
-    /// Nothing of the session is left. Called once.
-    fn closed(&self, error: &Error);
+    /// It is waited for no longer. `is_gone`: nothing of it is left, as far as anybody knows. Called once.
+    fn closed(&self, is_gone: bool);
 }
 
-/// How far a session is.
+/// How far a client is.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Opening,
@@ -70,9 +82,8 @@ pub(crate) enum State {
     Closed(Error),
 }
 
-/// The way into a session. Dropping the last handle closes it.
-pub(crate) struct Session {
-    id: SessionId,
+/// The way into a client. Dropping the last handle closes it.
+pub(crate) struct Client {
     server: ServerName,
     limits: Arc<Limits>,
     calls: UnboundedSender<Incoming>,
@@ -80,8 +91,7 @@ pub(crate) struct Session {
     places: Arc<Semaphore>,
     control: UnboundedSender<Control>,
     closing: watch::Sender<Option<Instant>>,
-    watched: Watched,
-    next_call: AtomicU64,
+    watched: ClientWatched,
 }
 
 /// What the platform says to the server, on its way to the owner, in order.
@@ -107,13 +117,21 @@ pub(super) enum Control {
 pub(crate) struct OpenCall {
     pub(crate) id: CallId,
     pub(crate) reply: Reply,
-    pub(crate) cancel: Cancel,
+    /// None: it has its outcome already.
+    pub(crate) cancel: Option<Cancel>,
 }
 
 /// Cancels one call.
 pub(crate) struct Cancel {
     id: u64,
     control: UnboundedSender<Control>,
+}
+
+impl SessionSpec {
+    /// Why a session takes no calls that is closed on purpose.
+    pub(super) fn closing(&self) -> Error {
+        Error::Closing { what: format!("the session with server `{}`", self.server), may_have_run: MayHaveRun::No }
+    }
 }
 
 impl Cancel {
@@ -123,57 +141,56 @@ impl Cancel {
     }
 }
 
-impl Session {
-    /// Begins to open a session, on the given tokio runtime.
-    pub(crate) fn open(spec: SessionSpec, runtime: &tokio::runtime::Handle) -> Arc<Self> {
+impl Client {
+    /// A client, and its life, which begins when somebody runs it.
+    pub(super) fn new(spec: Arc<SessionSpec>, birth: Birth) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (calls, incoming) = mpsc::unbounded_channel();
         let places = Arc::new(Semaphore::new(spec.limits.mailbox.max(1)));
         let (control, orders) = mpsc::unbounded_channel();
         let (closing, close) = watch::channel(None);
         let (state_sender, state) = watch::channel(State::Opening);
-        let session = Arc::new(Self {
-            id: spec.id,
+        let client = Arc::new(Self {
             server: spec.server.clone(),
             limits: spec.limits.clone(),
             calls,
             places,
             control: control.clone(),
             closing,
-            watched: Watched::new(spec.id, state),
-            next_call: AtomicU64::new(1),
+            watched: ClientWatched::new(spec.id, state),
         });
-        runtime.spawn(owner::run(spec, Inbox { calls: incoming, orders, close, control }, state_sender));
-        session
+        (client, owner::run(spec, birth, Inbox { calls: incoming, orders, close, control }, state_sender))
     }
 
-    pub(crate) fn id(&self) -> SessionId {
-        self.id
+    pub(super) fn now(&self) -> State {
+        self.watched.now()
     }
 
-    pub(crate) fn watched(&self) -> &Watched {
-        &self.watched
+    /// Waits until it is ready.
+    ///
+    /// Cancellation safe: it goes on opening.
+    pub(super) async fn ready(&self) -> Result<Arc<SessionInfo>, Error> {
+        self.watched.clone().ready().await
     }
 
     /// Takes a call. What is wrong with it is in the reply.
-    pub(crate) fn call(&self, request: CallRequest) -> OpenCall {
-        let id = self.next_call.fetch_add(1, Relaxed);
-        let cancel = Cancel { id, control: self.control.clone() };
+    pub(super) fn call(&self, id: CallId, request: CallRequest) -> OpenCall {
+        let cancel = Cancel { id: id.0, control: self.control.clone() };
         let backlog = if request.progress { self.limits.progress_backlog } else { 0 };
         let size = request.params.as_ref().map_or(0, Bytes::len);
         let reply = if size > self.limits.frame {
             Reply::ready(Err(self.too_large(&request.method)))
         } else {
             let (sender, reply) = reply(backlog);
-            match self.send(Said::Call { id, request, reply: sender }) {
+            match self.send(Said::Call { id: id.0, request, reply: sender }) {
                 Ok(()) => reply,
                 Err(error) => Reply::ready(Err(error)),
             }
         };
-        OpenCall { id: CallId(id), reply, cancel }
+        OpenCall { id, reply, cancel: Some(cancel) }
     }
 
     /// Takes a notice. It waits in the mailbox like a call, and in order with them.
-    pub(crate) fn notify(&self, method: String, params: Option<Bytes>) -> Result<(), Error> {
+    pub(super) fn notify(&self, method: String, params: Option<Bytes>) -> Result<(), Error> {
         if params.as_ref().map_or(0, Bytes::len) > self.limits.frame {
             return Err(self.too_large(&method));
         }
@@ -198,8 +215,8 @@ impl Session {
         }
     }
 
-    /// Closes the session: politely, and by force at `kill_at`. The earliest time counts.
-    pub(crate) fn close(&self, kill_at: Instant) {
+    /// Closes it: politely, and by force at `kill_at`. The earliest time counts.
+    pub(super) fn close(&self, kill_at: Instant) {
         self.closing.send_if_modified(|closing| {
             let earlier = closing.is_none_or(|at| kill_at < at);
             if earlier {

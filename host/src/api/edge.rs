@@ -1,0 +1,36 @@
+//! What speaks the protocol by purpose, as the neutral core sees it.
+//!
+//! The core must not know what is in a call or a notification: a new revision of the protocol is a new guest, and the host
+//! stays. But some promises are about just that: a tool that is denied is denied to a raw call too, and a list that the server
+//! says has changed is not served as if it had not. So an edge above this module is shown what passes, and each tenant has its
+//! state. There is one edge, and the crate's root puts it here.
+
+use std::any::Any;
+
+use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
+use crate::{Error, Limits, names::ServerName, policy::ToolRules};
+
+/// The edge of a runtime.
+pub(crate) trait Edge: Send + Sync + 'static {
+    /// Makes the state of a tenant. What is wrong with the tenant's settings is the error.
+    fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error>;
+}
+
+/// What an edge keeps of one tenant, for as long as that lives. The edge finds its own type in it again.
+pub(crate) trait TenantEdge: Any + Send + Sync {
+    /// Whether something may be said to a server. Asked before anything is sent, of calls and of notices.
+    fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error>;
+
+    /// A session has a connection, which may be to another version of the server than the one before.
+    fn opened(&self, tenant: &Tenant, session: &SessionKey);
+
+    /// A server said something that is no answer. Called by the task of the session, which waits meanwhile: in the order in which
+    /// the server said it, and before the session goes on to what came after.
+    fn notified(&self, tenant: &Tenant, session: &SessionKey, method: &str);
+
+    /// A call has ended: to be measured.
+    fn call_ended(&self, ended: &CallEnded<'_>);
+
+    /// A connection has ended that was ready: to be measured.
+    fn connection_ended(&self, ended: &ConnectionEnded<'_>);
+}

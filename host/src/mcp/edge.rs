@@ -1,0 +1,84 @@
+//! What this module does for the neutral core: it knows a call of a tool when it sees one, and what a server means by saying that
+//! its tools are others now.
+//!
+//! Rules are asked here, for each call, and nowhere else on its way; so a call with a raw method and raw parameters is bound as a
+//! typed one is. They bind what callers say. A guest writes what is sent, so a tenant that brings its own guest may be bound by
+//! nothing but that guest.
+
+use std::{
+    any::Any,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use super::{admission::named_tool, catalog::Catalogs, rules::Rules, telemetry, tool_call::CALL_TOOL};
+use crate::{
+    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules,
+    api::{CallEnded, ConnectionEnded, Edge, TenantEdge},
+};
+
+/// "Server Features / Tools / List Changed Notification".
+const LIST_CHANGED: &str = "notifications/tools/list_changed";
+
+/// MCP, for the core.
+#[derive(Default)]
+pub(crate) struct McpEdge {
+    /// The generations of all catalogs of a runtime: so those of a tenant that is made anew go on where the old one's ended.
+    generations: Arc<AtomicU64>,
+}
+
+impl Edge for McpEdge {
+    fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error> {
+        let rules = Rules::new(catalog, rules)?;
+        Ok(Box::new(McpTenant { rules, catalogs: Catalogs::new(limits, self.generations.clone()) }))
+    }
+}
+
+/// What this module keeps of a tenant.
+pub(super) struct McpTenant {
+    rules: Rules,
+    catalogs: Catalogs,
+}
+
+/// What this module keeps of a tenant.
+pub(super) fn of(edge: &dyn TenantEdge) -> &McpTenant {
+    let edge: &dyn Any = edge;
+    edge.downcast_ref().expect("`Runtime::builder` gives every runtime the edge of this module")
+}
+
+impl McpTenant {
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(super) fn catalogs(&self) -> &Catalogs {
+        &self.catalogs
+    }
+}
+
+impl TenantEdge for McpTenant {
+    fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error> {
+        if method != CALL_TOOL || !self.rules.restrict(server) {
+            return Ok(());
+        }
+        let tool = named_tool(params).map_err(|problem| Rules::refuse_unnamed(server, &problem))?;
+        self.rules.admit(server, &tool)
+    }
+
+    fn opened(&self, tenant: &Tenant, session: &SessionKey) {
+        self.catalogs.announced(tenant, session);
+    }
+
+    fn notified(&self, tenant: &Tenant, session: &SessionKey, method: &str) {
+        if method == LIST_CHANGED {
+            self.catalogs.announced(tenant, session);
+        }
+    }
+
+    fn call_ended(&self, ended: &CallEnded<'_>) {
+        telemetry::call_ended(ended);
+    }
+
+    fn connection_ended(&self, ended: &ConnectionEnded<'_>) {
+        telemetry::connection_ended(ended);
+    }
+}

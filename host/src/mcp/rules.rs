@@ -1,0 +1,145 @@
+//! The rules for tools that bind a tenant's calls: those of each server, and those of the tenant.
+
+use std::collections::BTreeMap;
+
+use super::Tool;
+use crate::{Catalog, Error, ServerName, ToolRules};
+
+pub(super) struct Rules {
+    of_tenant: ToolRules,
+    /// Those that say something.
+    of_servers: BTreeMap<ServerName, ToolRules>,
+}
+
+impl Rules {
+    /// The rules of a tenant, or what is wrong with them.
+    pub(super) fn new(catalog: &Catalog, of_tenant: &ToolRules) -> Result<Self, Error> {
+        let invalid = |whose: &str, problem: String| Error::InvalidInput {
+            what: "the rules for tools",
+            reason: format!("in those of {whose}, {problem}"),
+        };
+        of_tenant.check().map_err(|problem| invalid("the tenant", problem))?;
+        let mut of_servers = BTreeMap::new();
+        for (name, server) in catalog.servers() {
+            let rules = server.rules_for_tools();
+            rules.check().map_err(|problem| invalid(&format!("server `{name}`"), problem))?;
+            if *rules != ToolRules::default() {
+                of_servers.insert(name.clone(), rules.clone());
+            }
+        }
+        Ok(Self { of_tenant: of_tenant.clone(), of_servers })
+    }
+
+    /// Whether some tool of a server may be refused.
+    pub(super) fn restrict(&self, server: &ServerName) -> bool {
+        self.of_tenant.restrict() || self.of_servers.get(server).is_some_and(ToolRules::restrict)
+    }
+
+    /// Whether a tool may be used, or which rule is against it.
+    pub(super) fn admit(&self, server: &ServerName, tool: &str) -> Result<(), Error> {
+        let of_server = self.of_servers.get(server).and_then(|rules| rules.refusal(tool)).map(|rule| ("server", rule));
+        let refusal = of_server.or_else(|| self.of_tenant.refusal(tool).map(|rule| ("tenant", rule)));
+        match refusal {
+            None => Ok(()),
+            Some((whose, rule)) => Err(Error::Denied {
+                what: format!("tool `{tool}` of server `{server}`"),
+                reason: format!("the {whose}'s rules for tools {rule}; change them to have it"),
+            }),
+        }
+    }
+
+    /// Refuses a call of which it is not clear what tool it is of.
+    pub(super) fn refuse_unnamed(server: &ServerName, problem: &str) -> Error {
+        Error::Denied {
+            what: format!("a call of a tool of server `{server}`"),
+            reason: format!(
+                "there are rules for its tools, and the parameters do not name one in a way that all servers read alike: {problem}"
+            ),
+        }
+    }
+
+    /// The name that a tool has in place of its own.
+    pub(super) fn name(&self, server: &ServerName, tool: &str) -> Option<&str> {
+        self.first(server, |rules| rules.name(tool))
+    }
+
+    /// The description that a tool has in place of its own.
+    pub(super) fn description(&self, server: &ServerName, tool: &str) -> Option<&str> {
+        self.first(server, |rules| rules.description(tool))
+    }
+
+    /// Leaves out what is denied.
+    pub(super) fn retain_admitted(&self, server: &ServerName, tools: &mut Vec<Tool>) {
+        if self.restrict(server) {
+            tools.retain(|tool| self.admit(server, &tool.name).is_ok());
+        }
+    }
+
+    /// What the server's rules say, or else those of the tenant.
+    fn first<'a>(&'a self, server: &ServerName, say: impl Fn(&'a ToolRules) -> Option<&'a str>) -> Option<&'a str> {
+        self.of_servers.get(server).and_then(&say).or_else(|| say(&self.of_tenant))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Server;
+
+    fn catalog(rules: ToolRules) -> Catalog {
+        Catalog::new().server("github", Server::url("http://localhost").tool_rules(rules))
+    }
+
+    fn reason(error: Error) -> String {
+        match error {
+            Error::Denied { what, reason } => format!("{what}: {reason}"),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn both_the_server_s_rules_and_the_tenant_s_must_allow() {
+        let rules = Rules::new(&catalog(ToolRules::new().deny("delete_*")), &ToolRules::new().allow("*_repo")).unwrap();
+        let (github, other) = ("github".into(), "other".into());
+
+        assert!(rules.admit(&github, "get_repo").is_ok());
+        assert!(rules.admit(&other, "delete_repo").is_ok());
+        assert_eq!(
+            reason(rules.admit(&github, "delete_repo").unwrap_err()),
+            "tool `delete_repo` of server `github`: the server's rules for tools deny `delete_*`; change them to have it"
+        );
+        assert_eq!(
+            reason(rules.admit(&github, "get_issue").unwrap_err()),
+            "tool `get_issue` of server `github`: the tenant's rules for tools allow only `*_repo`; change them to have it"
+        );
+    }
+
+    #[test]
+    fn what_the_server_s_rules_call_a_tool_counts_before_what_the_tenant_s_do() {
+        let of_server = ToolRules::new().rename("get", "fetch").describe("get", "of the server");
+        let of_tenant = ToolRules::new().rename("get", "have").rename("put", "give").describe("get", "of the tenant");
+        let rules = Rules::new(&catalog(of_server), &of_tenant).unwrap();
+        let (github, other) = ("github".into(), "other".into());
+
+        assert_eq!((rules.name(&github, "get"), rules.name(&github, "put")), (Some("fetch"), Some("give")));
+        assert_eq!((rules.name(&other, "get"), rules.name(&other, "say")), (Some("have"), None));
+        assert_eq!(rules.description(&github, "get"), Some("of the server"));
+        assert_eq!(rules.description(&other, "get"), Some("of the tenant"));
+        assert!(!rules.restrict(&github));
+    }
+
+    #[test]
+    fn a_name_that_a_model_would_not_take_is_invalid_and_whose_it_is_is_said() {
+        let bad = ToolRules::new().rename("get", "a.b");
+
+        let of_server = Rules::new(&catalog(bad.clone()), &ToolRules::new()).err().unwrap();
+        let of_tenant = Rules::new(&Catalog::new(), &bad).err().unwrap();
+
+        assert_eq!(of_server.code(), "invalid_input");
+        assert!(
+            of_server.to_string().contains("in those of server `github`, `get` is renamed to `a.b`"),
+            "{of_server}"
+        );
+        assert!(of_tenant.to_string().contains("in those of the tenant, `get`"), "{of_tenant}");
+    }
+}
