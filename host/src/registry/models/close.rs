@@ -2,9 +2,12 @@
 
 use super::{
     Checked, is_gone, registry, take,
-    world::{Explored, LEFT_BEHIND, Session, explore_bounded, named},
+    world::{LEFT_BEHIND, Session, explore_bounded},
 };
-use crate::registry::{Key, Registry, lock::Handle};
+use crate::{
+    explore::{Explored, check, named},
+    registry::{Key, Registry, lock::Handle},
+};
 
 /// Somebody holds a lease, somebody takes one of that session and one of another, and everything is closed with
 /// [`Registry::take_all`] or what is given in its stead.
@@ -38,7 +41,7 @@ fn take_and_close(take_all: fn(&Registry<Checked>) -> Vec<(Key, Session)>) -> Ex
         [taker, closer].into_iter().for_each(|thread| thread.join().unwrap());
 
         // Nobody closes anything any more.
-        world.check(registry.rows().is_empty(), LEFT_BEHIND);
+        check(registry.rows().is_empty(), LEFT_BEHIND);
         assert!(take(&registry, world, "alice").is_none());
     })
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::{
     Checked, close_the_rest, end, registry, take,
-    world::{Explored, REFUSED, USED_WHILE_CLOSING, World, explore, named},
+    world::{REFUSED, USED_WHILE_CLOSING, World, explore},
 };
-use crate::registry::{CheckedOut, Registry};
+use crate::{
+    explore::{Explored, check, named},
+    registry::{CheckedOut, Registry},
+};
 
 type Take = fn(&Arc<Registry<Checked>>, &Arc<World>, &str) -> Option<CheckedOut<Checked>>;
 
@@ -30,8 +33,8 @@ fn take_and_evict(bobs: Take) -> Explored {
         let served = users.map(|user| user.join().unwrap());
 
         // One of them may find that the other holds the only session there may be; not each that the other does.
-        world.check(served.contains(&true), REFUSED);
-        close_the_rest(&registry, world);
+        check(served.contains(&true), REFUSED);
+        close_the_rest(&registry);
     })
 }
 

@@ -10,9 +10,9 @@ use loom::sync::{Mutex, RwLock};
 
 use super::{
     scheme::{Scheme, take_and_reap},
-    world::{REFUSED, Session, USED_WHILE_CLOSING, World, say},
+    world::{REFUSED, Session, USED_WHILE_CLOSING, World},
 };
-use crate::names::SessionId;
+use crate::{explore::say, names::SessionId};
 
 /// A session as both have it.
 struct Entry {

@@ -43,6 +43,7 @@ use super::{
 };
 use crate::{
     Limits,
+    explore::{check, say},
     names::{SessionId, SpecDigest},
 };
 use world::{Session, World};
@@ -88,7 +89,7 @@ fn take_opening(
     let taken = registry.check_out(key(user), open).ok();
     match &taken {
         Some(lease) => lease.session().say("leases"),
-        None => world::say("is refused"),
+        None => say("is refused"),
     }
     taken
 }
@@ -116,13 +117,13 @@ fn reap(registry: &Registry<Checked>) {
 }
 
 /// Closes what is left when nobody holds anything. What cannot be closed was lost.
-fn close_the_rest(registry: &Registry<Checked>, world: &World) {
+fn close_the_rest(registry: &Registry<Checked>) {
     reap(registry);
     for row in registry.rows() {
-        world.check(row.leases.is_none() && row.session.was_closed(), world::LEFT_BEHIND);
+        check(row.leases.is_none() && row.session.was_closed(), world::LEFT_BEHIND);
         is_gone(registry, &row.session);
     }
-    world.check(registry.rows().is_empty(), world::LEFT_BEHIND);
+    check(registry.rows().is_empty(), world::LEFT_BEHIND);
 }
 
 /// Compiles only as long as a lease can be neither cloned nor copied: else there were two ways to choose the item.

@@ -8,9 +8,12 @@ use super::{
     Checked, close_the_rest, end, key, reap, registry,
     scheme::{Scheme, take_and_reap, two_take_and_reap},
     take,
-    world::{Session, USED_WHILE_CLOSING, World, explore, named},
+    world::{Session, USED_WHILE_CLOSING, World, explore},
 };
-use crate::registry::{CheckedOut, Registry};
+use crate::{
+    explore::named,
+    registry::{CheckedOut, Registry},
+};
 
 /// The registry.
 struct Ours {
@@ -74,7 +77,7 @@ fn leases_that_are_dropped_at_once_leave_none_and_the_timer_finds_their_session_
         threads.into_iter().for_each(|thread| thread.join().unwrap());
 
         assert!(registry.rows().iter().all(|row| row.leases == Some(0)));
-        close_the_rest(&registry, world);
+        close_the_rest(&registry);
     });
 
     explored.holds(10);

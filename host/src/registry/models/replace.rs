@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     Checked, close_the_rest, is_gone, key, reap, registry, take,
-    world::{Explored, LEASED_AGAIN, OPENED_TWICE, USED_WHILE_CLOSING, explore, explore_bounded, named},
+    world::{LEASED_AGAIN, OPENED_TWICE, USED_WHILE_CLOSING, explore, explore_bounded},
 };
 use crate::{
+    explore::{Explored, check, named},
     names::SessionId,
     registry::{CheckedOut, Registry, lock::Handle},
 };
@@ -27,7 +28,7 @@ fn whoever_takes_a_lease_gets_the_session_or_the_one_in_its_place_and_nobody_a_t
                     let lease = take(&registry, &world, "alice").unwrap();
                     lease.session().is_used();
                     // Once there is the new one, nobody gets the old one.
-                    world.check(!replaced || lease.session().id() > SessionId(1), LEASED_AGAIN);
+                    check(!replaced || lease.session().id() > SessionId(1), LEASED_AGAIN);
                     replaced = lease.session().id() > SessionId(1);
                 }
             }
@@ -39,14 +40,14 @@ fn whoever_takes_a_lease_gets_the_session_or_the_one_in_its_place_and_nobody_a_t
                 let new = take(&registry, &world, "alice").unwrap();
                 old.is_revoked();
                 is_gone(&registry, &old);
-                world.check(new.session().id() != old.id(), LEASED_AGAIN);
+                check(new.session().id() != old.id(), LEASED_AGAIN);
                 new.session().is_used();
             }
         });
         [taker, upgrader].into_iter().for_each(|thread| thread.join().unwrap());
 
-        world.check(world.opened() == 2, OPENED_TWICE);
-        close_the_rest(&registry, world);
+        check(world.opened() == 2, OPENED_TWICE);
+        close_the_rest(&registry);
     });
 
     explored.holds(10);
@@ -84,7 +85,7 @@ fn give_back_late(check_in: fn(&Arc<Registry<Checked>>, CheckedOut<Checked>)) ->
         });
         [holder, taker, owner].into_iter().for_each(|thread| thread.join().unwrap());
 
-        close_the_rest(&registry, world);
+        close_the_rest(&registry);
     })
 }
 

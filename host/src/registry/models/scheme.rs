@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::world::{Explored, REFUSED, Session, World, explore, explore_bounded, named};
+use super::world::{REFUSED, Session, World, explore, explore_bounded};
+use crate::explore::{Explored, check, named};
 
 /// A way to keep the session of one key.
 pub(super) trait Scheme: Sized + Send + Sync + 'static {
@@ -40,10 +41,10 @@ fn scene<S: Scheme>(takers: usize) -> impl Fn(&Arc<World>) {
 
         let mut threads: Vec<_> = (0..takers)
             .map(|_| {
-                let (scheme, world) = (scheme.clone(), world.clone());
+                let scheme = scheme.clone();
                 named("taker", move || {
                     let lease = scheme.lease();
-                    world.check(lease.is_some(), REFUSED);
+                    check(lease.is_some(), REFUSED);
                     if let Some(lease) = &lease {
                         S::session(lease).is_used();
                     }

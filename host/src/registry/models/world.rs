@@ -1,9 +1,7 @@
 //! What a model is made of beside the registry: sessions, and what is seen of them in each execution.
 
 use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    fmt, mem,
+    mem,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,7 +11,11 @@ use std::{
 use loom::{sync::Condvar, thread};
 use tokio::time::Instant;
 
-use crate::{names::SessionId, registry::lock::Handle};
+use crate::{
+    explore::{self, Explored, check, named, say},
+    names::SessionId,
+    registry::lock::Handle,
+};
 
 /// A lease was held, nobody had taken it back, and its session was being closed.
 pub(super) const USED_WHILE_CLOSING: &str = "a session was used while it was being closed";
@@ -22,12 +24,9 @@ pub(super) const REFUSED: &str = "a lease was refused";
 /// A session that nobody holds was not closed, or is still in the table.
 pub(super) const LEFT_BEHIND: &str = "a session was left behind";
 /// Somebody who had heard that a session is gone got it again.
-pub(super) const LEASED_AGAIN: &str = "a session was leased again after it had failed";
+pub(super) const LEASED_AGAIN: &str = "a session was leased again after it was gone";
 /// Two sessions of one key were open at a time, or more were opened than were needed.
 pub(super) const OPENED_TWICE: &str = "a session was opened twice";
-
-/// Each of the schemes that must fail does so with one. A second or two is what three take.
-const PREEMPTIONS: usize = 3;
 
 /// What was seen in one execution.
 #[derive(Default)]
@@ -37,34 +36,14 @@ pub(super) struct World {
 
 #[derive(Default)]
 struct Seen {
-    faults: BTreeSet<&'static str>,
     sessions: Vec<Session>,
     /// The tasks of sessions.
     owners: Vec<thread::JoinHandle<()>>,
 }
 
-thread_local! {
-    /// What the threads of the present execution say. They are all on the checker's thread.
-    static TRACE: RefCell<Vec<String>> = RefCell::default();
-}
-
-/// Notes what the present thread does.
-pub(super) fn say(what: &str) {
-    let thread = thread::current().name().unwrap_or("before").to_owned();
-    TRACE.with_borrow_mut(|trace| trace.push(format!("{thread}: {what}")));
-}
-
 impl World {
     fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
         look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Notes a fault, unless `holds`.
-    pub(super) fn check(&self, holds: bool, fault: &'static str) {
-        if !holds {
-            say(fault);
-            self.seen(|seen| seen.faults.insert(fault));
-        }
     }
 
     /// Sessions that were opened.
@@ -79,13 +58,12 @@ impl World {
         }
     }
 
-    /// The faults, after every thread has ended.
-    fn finish(&self) -> BTreeSet<&'static str> {
+    /// Looks at what is left, after every thread has ended.
+    fn finish(&self) {
         self.join_owners();
         for session in self.seen(|seen| mem::take(&mut seen.sessions)) {
-            self.check(session.0.closed.load(Relaxed), LEFT_BEHIND);
+            check(session.0.closed.load(Relaxed), LEFT_BEHIND);
         }
-        self.seen(|seen| mem::take(&mut seen.faults))
     }
 }
 
@@ -94,6 +72,7 @@ impl World {
 enum Phase {
     Opening,
     Ready,
+    Failed,
     Closing,
 }
 
@@ -109,7 +88,6 @@ pub(super) struct Session(Arc<Inner>);
 
 struct Inner {
     id: SessionId,
-    world: Arc<World>,
     state: loom::sync::Mutex<State>,
     /// It is not opening any more.
     opened: Condvar,
@@ -121,7 +99,7 @@ impl Session {
     fn new(world: &Arc<World>, id: SessionId, phase: Phase) -> Self {
         let state = loom::sync::Mutex::new(State { phase, revoked: false });
         let (opened, closed) = (Condvar::new(), AtomicBool::new(false));
-        let session = Self(Arc::new(Inner { id, world: world.clone(), state, opened, closed }));
+        let session = Self(Arc::new(Inner { id, state, opened, closed }));
         session.say("opens");
         world.seen(|seen| seen.sessions.push(session.clone()));
         session
@@ -152,6 +130,16 @@ impl Session {
         if was_opening {
             self.0.opened.notify_all();
         }
+    }
+
+    /// It has no connection, and stays until somebody closes it.
+    pub(super) fn has_failed(&self) {
+        self.change(|state| {
+            if state.phase == Phase::Opening {
+                self.say("fails");
+                state.phase = Phase::Failed;
+            }
+        });
     }
 
     /// Unless it was closed meanwhile.
@@ -198,7 +186,7 @@ impl Session {
     pub(super) fn is_used(&self) {
         let state = self.0.state.lock().unwrap();
         self.say("uses");
-        self.0.world.check(state.phase == Phase::Ready || state.revoked, USED_WHILE_CLOSING);
+        check(state.phase == Phase::Ready || state.revoked, USED_WHILE_CLOSING);
     }
 
     pub(super) fn was_closed(&self) -> bool {
@@ -216,76 +204,20 @@ impl Handle for Session {
     }
 }
 
-/// A thread of a model.
-pub(super) fn named<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).unwrap()
-}
-
-/// What came of all executions.
-#[derive(Debug, Default)]
-pub(super) struct Explored {
-    pub(super) executions: usize,
-    /// Each fault that was seen, with what happened in the shortest execution in which it was.
-    pub(super) faults: BTreeMap<&'static str, Vec<String>>,
-}
-
-impl Explored {
-    /// There was no fault, in so many executions: with fewer, the threads did not meet.
-    pub(super) fn holds(&self, least: usize) {
-        assert!(self.faults.is_empty(), "{self}");
-        assert!(self.executions >= least, "{} executions", self.executions);
-    }
-
-    /// There was this fault and no other.
-    pub(super) fn fails(&self, fault: &str) {
-        let faults: Vec<_> = self.faults.keys().copied().collect();
-        assert_eq!(faults, [fault], "{self}");
-    }
-}
-
-impl fmt::Display for Explored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} executions", self.executions)?;
-        for (fault, trace) in &self.faults {
-            write!(f, "\n{fault}:\n    {}", trace.join("\n    "))?;
-        }
-        Ok(())
-    }
-}
-
-/// Runs a model in every order, and shows what came of it.
+/// Runs a model in every order.
 pub(super) fn explore(model: impl Fn(&Arc<World>) + Send + Sync + 'static) -> Explored {
-    explore_within(None, model)
+    explore::explore(in_a_world(model))
 }
 
-/// The same for a model of more threads and steps, which would take minutes: in every order in which no more than
-/// [`PREEMPTIONS`] threads have to wait although they could go on.
+/// The same for a model of more threads and steps, which would take minutes.
 pub(super) fn explore_bounded(model: impl Fn(&Arc<World>) + Send + Sync + 'static) -> Explored {
-    explore_within(Some(PREEMPTIONS), model)
+    explore::explore_bounded(in_a_world(model))
 }
 
-fn explore_within(preemptions: Option<usize>, model: impl Fn(&Arc<World>) + Send + Sync + 'static) -> Explored {
-    let explored = Arc::new(Mutex::new(Explored::default()));
-    let found = explored.clone();
-    let began = std::time::Instant::now();
-    let mut checker = loom::model::Builder::new();
-    checker.preemption_bound = preemptions;
-    checker.check(move || {
-        TRACE.take();
+fn in_a_world(model: impl Fn(&Arc<World>) + Send + Sync + 'static) -> impl Fn() + Send + Sync + 'static {
+    move || {
         let world = Arc::default();
         model(&world);
-        let faults = world.finish();
-        let trace = TRACE.take();
-        let mut found = found.lock().unwrap();
-        found.executions += 1;
-        for fault in faults {
-            let shortest = found.faults.entry(fault).or_insert_with(|| trace.clone());
-            if trace.len() < shortest.len() {
-                shortest.clone_from(&trace);
-            }
-        }
-    });
-    let explored = mem::take(&mut *explored.lock().unwrap());
-    println!("{explored}\nin {:?}", began.elapsed());
-    explored
+        world.finish();
+    }
 }
