@@ -101,7 +101,7 @@ impl CallBuilder {
             Err(error) => (None, Reply::ready(Err(error)), None),
         };
         let operation = Operation::begin(&self.lease, id, method, self.subject);
-        Call { id, reply, cancel, again, operation, lease: self.lease }
+        Call { id, reply, cancel, again, lost: None, operation, lease: self.lease }
     }
 
     fn change(&mut self, change: impl FnOnce(&mut CallRequest)) {
@@ -124,6 +124,8 @@ pub struct Call {
     cancel: Option<Cancel>,
     /// For the case that its connection is lost.
     again: Option<Again>,
+    /// Why it was made a second time, if it was.
+    lost: Option<Error>,
     operation: Operation,
     lease: Arc<Held>,
 }
@@ -174,7 +176,19 @@ impl Call {
         tracing::debug!(%error, method = %request.method, "making an idempotent call again");
         let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
         (self.id, self.reply, self.cancel) = (Some(id), reply, cancel);
+        self.lost = Some(error.clone());
         true
+    }
+
+    /// What is said of a call that failed in the end: it may have run the first time, whatever became of the second.
+    fn with_the_first_time(&mut self, error: Error) -> Error {
+        let Some(lost) = self.lost.take() else { return error };
+        if error.may_have_run() >= lost.may_have_run() {
+            return error;
+        }
+        let error = error.with_may_have_run(lost.may_have_run());
+        // Of some errors there is nothing else to say than that the call has not run.
+        if error.may_have_run() < lost.may_have_run() { lost } else { error }
     }
 }
 
@@ -186,6 +200,7 @@ impl Future for Call {
             match ready!(self.reply.poll_outcome(context)) {
                 Err(error) if self.make_again(&error) => {}
                 outcome => {
+                    let outcome = outcome.map_err(|error| self.with_the_first_time(error));
                     self.operation.end(outcome.as_ref().err());
                     return Poll::Ready(outcome);
                 }

@@ -15,7 +15,7 @@ use super::Key;
 use crate::names::{SessionId, TenantName};
 
 /// Sessions, each by its handle `S`.
-pub(super) struct Table<S> {
+pub(crate) struct Table<S> {
     open: HashMap<Key, Entry<S>>,
     /// Taken out of `open`, but not yet gone.
     closing: HashMap<SessionId, (Key, S)>,
@@ -196,10 +196,10 @@ impl<S: Clone> Table<S> {
         self.tenants.values().filter_map(|tenant| tenant.idle.keys().next()).map(|(since, _)| *since).min()
     }
 
-    /// All sessions with their leases, those that are being closed included.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, usize)> {
-        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, entry.leases));
-        open.chain(self.closing.values().map(|(key, session)| (key, session, 0)))
+    /// All sessions with their leases. Those without a number were taken out, and are not gone yet.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, Option<usize>)> {
+        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, Some(entry.leases)));
+        open.chain(self.closing.values().map(|(key, session)| (key, session, None)))
     }
 
     /// Takes a session out of `open`, to be closed.

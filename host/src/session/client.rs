@@ -163,10 +163,6 @@ impl Client {
         (client, owner::run(spec, birth, Inbox { calls: incoming, orders, close, control }, state_sender))
     }
 
-    pub(super) fn now(&self) -> State {
-        self.watched.now()
-    }
-
     /// Waits until it is ready.
     ///
     /// Cancellation safe: it goes on opening.

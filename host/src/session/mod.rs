@@ -7,7 +7,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `clients` | a session: its present client, and when there is another |
+//! | `clients` | a session, as others have it: it begins clients, and tells what becomes of them |
+//! | `succession` | which client is the present one, and when there is another |
 //! | `breaker` | when a server that fails may be tried again |
 //! | `places` | how many sessions may have a connection at a time |
 //! | `client` | what others hold of a client: the way in, and its state |
@@ -30,10 +31,13 @@ mod deadlines;
 mod effects;
 mod gather;
 mod link;
+#[cfg(test)]
+mod models;
 mod owner;
 mod places;
 mod reply;
 mod server_requests;
+mod succession;
 mod turn;
 mod watched;
 

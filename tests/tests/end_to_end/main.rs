@@ -22,4 +22,5 @@ mod processes;
 mod real_servers;
 mod sessions;
 mod sources;
+mod state_machine;
 mod tools;

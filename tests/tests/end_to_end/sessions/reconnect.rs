@@ -163,8 +163,21 @@ async fn a_call_that_is_made_again_has_no_more_time_than_it_was_given() {
     let outcome = lease.call("read").idempotent(true).deadline(Duration::from_millis(100)).start().await;
 
     // The wait before the next connection is longer than that.
-    assert_eq!(outcome.unwrap_err().code(), "timeout");
+    let error = outcome.unwrap_err();
+    assert_eq!((error.code(), error.may_have_run()), ("timeout", MayHaveRun::Unknown));
     assert_eq!((began.elapsed().as_millis(), record.told("read")), (100, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_sent_and_then_not_sent_again_may_have_run() {
+    let mood = |number| if number == 1 { Mood::DiesAtCalls } else { Mood::NeverOpens };
+    let (_runtime, tenant, record) = moody(mood, limits_for_paused_clock()).await;
+    let lease = tenant.lease("alice", "scripted").await.unwrap();
+
+    let error = lease.call("read").idempotent(true).start().await.unwrap_err();
+
+    assert_eq!((error.code(), error.may_have_run()), ("server_exited", MayHaveRun::Unknown));
+    assert_eq!((record.told("read"), record.connections()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
