@@ -8,7 +8,11 @@
 use std::any::Any;
 
 use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
-use crate::{Error, Limits, names::ServerName, policy::ToolRules};
+use crate::{
+    Error, Limits,
+    names::{ServerName, UserName},
+    policy::ToolRules,
+};
 
 /// The edge of a runtime.
 pub(crate) trait Edge: Send + Sync + 'static {
@@ -20,6 +24,17 @@ pub(crate) trait Edge: Send + Sync + 'static {
 pub(crate) trait TenantEdge: Any + Send + Sync {
     /// Whether something may be said to a server. Asked before anything is sent, of calls and of notices.
     fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error>;
+
+    /// Whether a call does no more when it is made twice, as far as hints go that are trusted and that are current right now. Asked of
+    /// calls whose callers say nothing of it: when they are made, and again when they would be made a second time. `user` is the
+    /// session's; `subject` what the call is about.
+    fn hinted_idempotent(
+        &self,
+        user: Option<&UserName>,
+        server: &ServerName,
+        method: &str,
+        subject: Option<&str>,
+    ) -> bool;
 
     /// A session has a connection, which may be to another version of the server than the one before.
     fn opened(&self, tenant: &Tenant, session: &SessionKey);

@@ -36,6 +36,12 @@ impl Held {
         self.edge().admit(&self.session.key().server, method, params)
     }
 
+    /// Whether a call of the session may be made twice, where its caller says nothing of it.
+    pub(super) fn hinted_idempotent(&self, method: &str, subject: Option<&str>) -> bool {
+        let key = self.session.key();
+        self.edge().hinted_idempotent(key.user(), &key.server, method, subject)
+    }
+
     pub(super) fn edge(&self) -> &dyn TenantEdge {
         self.tenant.edge()
     }

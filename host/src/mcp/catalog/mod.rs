@@ -185,6 +185,12 @@ impl Catalogs {
         self.lists.announced(tenant, session);
     }
 
+    /// Whether a server says of a tool that it may be called twice, as far as the catalogs have it and it is not stale. `user` is the one
+    /// of the session.
+    pub(super) fn hinted_idempotent(&self, user: Option<&UserName>, server: &ServerName, tool: &str) -> bool {
+        self.lists.lock().hinted_idempotent(&Key::of_session(user, server), tool)
+    }
+
     /// The catalog of a user, with an answer of every server whose tools are not known.
     async fn complete(&self, tenant: &Tenant, rules: &Rules, user: &UserName) -> Arc<ToolCatalog> {
         let keys = keys(tenant, user);
