@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{lease::Held, operation::Operation};
+use super::{IdempotenceHint, lease::Held, operation::Operation};
 use crate::{
     Error,
     limits::LONGEST,
@@ -93,9 +93,9 @@ impl CallBuilder {
             self.lease.admit(&request.method, request.params.as_deref())?;
             Ok(request)
         });
-        let idempotent = |request: &CallRequest| {
-            self.idempotent.unwrap_or_else(|| self.lease.hinted_idempotent(&request.method, self.subject.as_deref()))
-        };
+        let hint = |request: &CallRequest| self.lease.idempotence_hint(&request.method, self.subject.as_deref());
+        let idempotent =
+            |request: &CallRequest| self.idempotent.unwrap_or_else(|| hint(request) != IdempotenceHint::None);
         let again = request.as_ref().ok().filter(|request| idempotent(request)).map(|request| Again {
             request: request.clone(),
             began: Instant::now(),
@@ -175,7 +175,9 @@ impl Call {
             Error::ServerExited { .. } | Error::GuestFault { .. } | Error::Unavailable { retry_after: None, .. }
         );
         let Some(Again { mut request, began, by_hint }) = self.again.take().filter(|_| was_lost) else { return false };
-        if by_hint && !self.lease.hinted_idempotent(&request.method, self.operation.subject()) {
+        // A server may have taken it back meanwhile.
+        let hint = || self.lease.idempotence_hint(&request.method, self.operation.subject());
+        if by_hint && hint() != IdempotenceHint::Current {
             return false;
         }
         if let Some(deadline) = &mut request.deadline {

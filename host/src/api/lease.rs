@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CallBuilder, SessionKey, TenantEdge, Watch, tenant};
+use super::{CallBuilder, IdempotenceHint, SessionKey, TenantEdge, Watch, tenant};
 use crate::{Error, names::UserName, registry::CheckedOut, session::SessionInfo};
 
 /// A counted right to use one session.
@@ -36,10 +36,10 @@ impl Held {
         self.edge().admit(&self.session.key().server, method, params)
     }
 
-    /// Whether a call of the session may be made twice, where its caller says nothing of it.
-    pub(super) fn hinted_idempotent(&self, method: &str, subject: Option<&str>) -> bool {
+    /// Whether something says that a call of the session may be made twice.
+    pub(super) fn idempotence_hint(&self, method: &str, subject: Option<&str>) -> IdempotenceHint {
         let key = self.session.key();
-        self.edge().hinted_idempotent(key.user(), &key.server, method, subject)
+        self.edge().idempotence_hint(key.user(), &key.server, method, subject)
     }
 
     pub(super) fn edge(&self) -> &dyn TenantEdge {

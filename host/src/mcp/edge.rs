@@ -13,7 +13,7 @@ use std::{
 use super::{admission::named_tool, catalog::Catalogs, rules::Rules, telemetry, tool_call::CALL_TOOL};
 use crate::{
     Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules, UserName,
-    api::{CallEnded, ConnectionEnded, Edge, TenantEdge},
+    api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
 };
 
 /// "Server Features / Tools / List Changed Notification".
@@ -64,17 +64,17 @@ impl TenantEdge for McpTenant {
         self.rules.admit(server, &tool)
     }
 
-    fn hinted_idempotent(
+    fn idempotence_hint(
         &self,
         user: Option<&UserName>,
         server: &ServerName,
         method: &str,
         subject: Option<&str>,
-    ) -> bool {
+    ) -> IdempotenceHint {
         let Some(tool) = subject.filter(|_| method == CALL_TOOL && self.rules.trust_idempotence_hints(server)) else {
-            return false;
+            return IdempotenceHint::None;
         };
-        self.catalogs.hinted_idempotent(user, server, tool)
+        self.catalogs.idempotence_hint(user, server, tool)
     }
 
     fn opened(&self, tenant: &Tenant, session: &SessionKey) {

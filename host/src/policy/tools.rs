@@ -90,8 +90,8 @@ impl ToolRules {
     /// read, rather than for a tenant; in the rules of a tenant it is for all of its servers, those that it brings itself
     /// included. Where those of the tenant or those of the server say `false`, hints are not trusted.
     ///
-    /// A hint counts if the user's catalog has it, and not as [stale](crate::mcp::CatalogTool::stale), both when the call is made and
-    /// when its connection is lost. So without [`Tenant::tools`](crate::Tenant::tools) or
+    /// A hint counts if the user's catalog has it when the call is made, and has it still, and not as
+    /// [stale](crate::mcp::CatalogTool::stale), when the connection is lost. So without [`Tenant::tools`](crate::Tenant::tools) or
     /// [`Tenant::call_tool`](crate::Tenant::call_tool) none does; and none of a server that has announced other tools, or has been
     /// connected to anew, until it has said which they are. Of raw calls none counts.
     #[must_use]

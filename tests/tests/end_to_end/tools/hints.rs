@@ -176,6 +176,28 @@ async fn a_hint_that_is_stale_when_the_connection_is_lost_counts_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hint_that_was_stale_when_the_call_was_made_counts_once_the_server_has_said_it_again() {
+    let files = mortal(json!({ "idempotentHint": true }));
+    files.may_answer.forget_permits(Semaphore::MAX_PERMITS);
+    let (_runtime, acme) = trusting_tenant(&files).await;
+    acme.close(SECOND).await;
+
+    // The session is opened anew, and its server is asked for its tools, because it may be another version.
+    files.list_only(0);
+    let prepared = acme.call_tool("alice", "files__read", &json!({})).await.unwrap();
+    while files.lists() < 2 {
+        sleep(SECOND / 100).await;
+    }
+    assert!(is_stale(&acme.tools("alice").await.unwrap()));
+    let call = prepared.start();
+    files.may_list.add_permits(10);
+    until(&acme, |tools| !is_stale(tools)).await;
+    files.may_answer.add_permits(2);
+
+    assert_made_again(call.await, &files);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hint_that_is_taken_back_while_a_call_is_under_way_counts_for_nothing() {
     let files = mortal(json!({ "idempotentHint": true }));
     files.announces_at_calls.store(true, SeqCst);
