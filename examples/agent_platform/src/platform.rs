@@ -68,7 +68,8 @@ fn catalog_of_acme(programs: &Programs) -> Catalog {
 
 /// Makes globex, which brings a server of its own: from a form on a web page, say. That is an `mcp.json`, and is not trusted.
 async fn admit_globex(runtime: &Runtime, guest: &Component, programs: &Programs, screen: &Screen) -> Result<Tenant> {
-    // Everything that is not allowed is denied. This program may be run, because nobody can make another of it.
+    // Everything that is not allowed is denied. A platform that is not an example allows programs that its own user cannot write
+    // to: a server is a process of that user, and could make another program of them.
     let policy = Policy::new().allow_command(&programs.demo).allow_variable("GREETING");
     let apply = async |theirs: serde_json::Value| {
         // Their `${NAME}` is not to be a variable of this process: they have none.
