@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{lease::Held, operation::Operation};
+use super::{IdempotenceHint, lease::Held, operation::Operation};
 use crate::{
     Error,
     limits::LONGEST,
@@ -23,7 +23,8 @@ use crate::{
 pub struct CallBuilder {
     lease: Arc<Held>,
     request: Result<CallRequest, Error>,
-    idempotent: bool,
+    /// None: as the edge says.
+    idempotent: Option<bool>,
     subject: Option<String>,
 }
 
@@ -31,7 +32,7 @@ impl CallBuilder {
     pub(super) fn new(lease: Arc<Held>, method: String) -> Self {
         let user = lease.user.clone();
         let request = CallRequest { user, method, params: None, progress: true, all_pages: false, deadline: None };
-        Self { lease, request: Ok(request), idempotent: false, subject: None }
+        Self { lease, request: Ok(request), idempotent: None, subject: None }
     }
 
     /// The parameters, as JSON. What cannot be said in JSON is the error of the call.
@@ -72,9 +73,10 @@ impl CallBuilder {
     }
 
     /// Whether to make the call does no more when it is made twice. Then it is made again, once, where its connection was lost
-    /// before the answer came; otherwise that is an error which says whether it may have run. Default: no.
+    /// before the answer came; otherwise that is an error which says whether it may have run. Default: no, but for calls of a tool
+    /// where [`ToolRules::trust_idempotence_hints`](crate::ToolRules::trust_idempotence_hints) is set.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.idempotent = idempotent;
+        self.idempotent = Some(idempotent);
         self
     }
 
@@ -91,8 +93,14 @@ impl CallBuilder {
             self.lease.admit(&request.method, request.params.as_deref())?;
             Ok(request)
         });
-        let again = request.as_ref().ok().filter(|_| self.idempotent);
-        let again = again.map(|request| Again { request: request.clone(), began: Instant::now() });
+        let hint = |request: &CallRequest| self.lease.idempotence_hint(&request.method, self.subject.as_deref());
+        let idempotent =
+            |request: &CallRequest| self.idempotent.unwrap_or_else(|| hint(request) != IdempotenceHint::None);
+        let again = request.as_ref().ok().filter(|request| idempotent(request)).map(|request| Again {
+            request: request.clone(),
+            began: Instant::now(),
+            by_hint: self.idempotent.is_none(),
+        });
         let (id, reply, cancel) = match request {
             Ok(request) => {
                 let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
@@ -134,6 +142,8 @@ pub struct Call {
 struct Again {
     request: CallRequest,
     began: Instant,
+    /// Not its caller said so, but a hint, which may have changed meanwhile.
+    by_hint: bool,
 }
 
 impl Call {
@@ -166,7 +176,12 @@ impl Call {
             error,
             Error::ServerExited { .. } | Error::GuestFault { .. } | Error::Unavailable { retry_after: None, .. }
         );
-        let Some(Again { mut request, began }) = self.again.take().filter(|_| was_lost) else { return false };
+        let Some(Again { mut request, began, by_hint }) = self.again.take().filter(|_| was_lost) else { return false };
+        // A server may have taken it back meanwhile.
+        let hint = || self.lease.idempotence_hint(&request.method, self.operation.subject());
+        if by_hint && hint() != IdempotenceHint::Current {
+            return false;
+        }
         if let Some(deadline) = &mut request.deadline {
             *deadline = deadline.saturating_sub(began.elapsed());
             if deadline.is_zero() {

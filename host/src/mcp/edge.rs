@@ -12,8 +12,8 @@ use std::{
 
 use super::{admission::named_tool, catalog::Catalogs, rules::Rules, telemetry, tool_call::CALL_TOOL};
 use crate::{
-    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules,
-    api::{CallEnded, ConnectionEnded, Edge, TenantEdge},
+    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules, UserName,
+    api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
 };
 
 /// "Server Features / Tools / List Changed Notification".
@@ -62,6 +62,19 @@ impl TenantEdge for McpTenant {
         }
         let tool = named_tool(params).map_err(|problem| Rules::refuse_unnamed(server, &problem))?;
         self.rules.admit(server, &tool)
+    }
+
+    fn idempotence_hint(
+        &self,
+        user: Option<&UserName>,
+        server: &ServerName,
+        method: &str,
+        subject: Option<&str>,
+    ) -> IdempotenceHint {
+        let Some(tool) = subject.filter(|_| method == CALL_TOOL && self.rules.trust_idempotence_hints(server)) else {
+            return IdempotenceHint::None;
+        };
+        self.catalogs.idempotence_hint(user, server, tool)
     }
 
     fn opened(&self, tenant: &Tenant, session: &SessionKey) {

@@ -68,6 +68,13 @@ impl Rules {
         self.first(server, |rules| rules.description(tool))
     }
 
+    /// Whether a server is believed that a tool may be called twice: somebody says so, and nobody otherwise.
+    pub(super) fn trust_idempotence_hints(&self, server: &ServerName) -> bool {
+        let of_server = self.of_servers.get(server).and_then(ToolRules::trusts_idempotence_hints);
+        let said = [of_server, self.of_tenant.trusts_idempotence_hints()];
+        said.contains(&Some(true)) && !said.contains(&Some(false))
+    }
+
     /// Leaves out what is denied.
     pub(super) fn retain_admitted(&self, server: &ServerName, tools: &mut Vec<Tool>) {
         if self.restrict(server) {
@@ -126,6 +133,27 @@ mod tests {
         assert_eq!(rules.description(&github, "get"), Some("of the server"));
         assert_eq!(rules.description(&other, "get"), Some("of the tenant"));
         assert!(!rules.restrict(&github));
+    }
+
+    #[test]
+    fn hints_are_trusted_where_somebody_says_so_and_nobody_otherwise() {
+        let says = |trust: Option<bool>| {
+            trust.map_or_else(ToolRules::new, |trust| ToolRules::new().trust_idempotence_hints(trust))
+        };
+        let cases = [
+            (None, None, false),
+            (Some(true), None, true),
+            (None, Some(true), true),
+            (Some(true), Some(true), true),
+            (Some(false), Some(true), false),
+            (Some(true), Some(false), false),
+            (Some(false), None, false),
+        ];
+
+        for (of_server, of_tenant, trusted) in cases {
+            let rules = Rules::new(&catalog(says(of_server)), &says(of_tenant)).unwrap();
+            assert_eq!(rules.trust_idempotence_hints(&"github".into()), trusted, "{of_server:?} {of_tenant:?}");
+        }
     }
 
     #[test]

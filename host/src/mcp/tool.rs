@@ -33,6 +33,16 @@ pub struct Tool {
     pub raw: Map<String, Value>,
 }
 
+impl Tool {
+    /// Whether the server says that a second call does no more than the first. Its schema has `idempotentHint` mean something only
+    /// where `readOnlyHint` is false; where that is true, the tool changes nothing to begin with. Whether what it changes can be undone
+    /// (`destructiveHint`) is another question.
+    pub(super) fn is_hinted_idempotent(&self) -> bool {
+        let hint = |name: &str| self.annotations.as_ref().and_then(|hints| hints.get(name)).and_then(Value::as_bool);
+        hint("readOnlyHint") == Some(true) || hint("idempotentHint") == Some(true)
+    }
+}
+
 /// The tools of a result of `tools/list`.
 pub(super) fn list(result: Bytes) -> Result<Vec<Tool>, String> {
     let mut result = object(&result, "the list of tools")?;
@@ -67,6 +77,29 @@ mod tests {
 
         assert_eq!(tools[0].name, "a");
         assert_eq!(serde_json::to_value(&tools[0]).unwrap()["new"], 1);
+    }
+
+    #[test]
+    fn a_tool_is_hinted_idempotent_where_it_is_said_to_be_that_or_to_change_nothing() {
+        let cases = [
+            (r#"{"readOnlyHint":true}"#, true),
+            (r#"{"idempotentHint":true}"#, true),
+            (r#"{"readOnlyHint":false,"idempotentHint":true,"destructiveHint":true}"#, true),
+            (r#"{"readOnlyHint":true,"idempotentHint":false}"#, true),
+            (r#"{"readOnlyHint":false,"idempotentHint":false}"#, false),
+            (r#"{"destructiveHint":false}"#, false),
+            (r#"{"idempotentHint":"true"}"#, false),
+            (r#"{"idempotentHint":1}"#, false),
+            (r#"{"IdempotentHint":true}"#, false),
+            ("{}", false),
+            ("true", false),
+            ("null", false),
+        ];
+
+        for (annotations, expected) in cases {
+            let list_text = format!(r#"{{"tools":[{{"name":"a","annotations":{annotations}}}]}}"#);
+            assert_eq!(list(list_text.as_bytes()).unwrap()[0].is_hinted_idempotent(), expected, "{annotations}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ use self::{
     lists::{Given, Key, Lists, Outcome, Source},
 };
 use super::{Tool, ToolCallBuilder, edge, rules::Rules, tool_call};
-use crate::{Error, Limits, ServerName, SessionKey, Tenant, UserName};
+use crate::{Error, Limits, ServerName, SessionKey, Tenant, UserName, api::IdempotenceHint};
 
 /// Names that an error lists at most.
 const MOST_KNOWN: usize = 20;
@@ -183,6 +183,11 @@ impl Catalogs {
     /// The server of a session says that its list is another.
     pub(super) fn announced(&self, tenant: &Tenant, session: &SessionKey) {
         self.lists.announced(tenant, session);
+    }
+
+    /// Whether a server says of a tool that it may be called twice, as far as the catalogs have it. `user` is the one of the session.
+    pub(super) fn idempotence_hint(&self, user: Option<&UserName>, server: &ServerName, tool: &str) -> IdempotenceHint {
+        self.lists.lock().idempotence_hint(&Key::of_session(user, server), tool)
     }
 
     /// The catalog of a user, with an answer of every server whose tools are not known.
