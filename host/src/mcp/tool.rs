@@ -98,7 +98,7 @@ mod tests {
 
         for (annotations, expected) in cases {
             let list_text = format!(r#"{{"tools":[{{"name":"a","annotations":{annotations}}}]}}"#);
-            assert_eq!(list(list_text.as_bytes()).unwrap()[0].is_hinted_idempotent(), expected, "{annotations}");
+            assert_eq!(list(list_text.into()).unwrap()[0].is_hinted_idempotent(), expected, "{annotations}");
         }
     }
 
