@@ -92,7 +92,8 @@ fn explore_within(preemptions: Option<usize>, model: impl Fn() + Send + Sync + '
     let mut checker = loom::model::Builder::new();
     checker.preemption_bound = preemptions;
     checker.check(move || {
-        (TRACE.take(), FAULTS.take());
+        TRACE.with_borrow_mut(Vec::clear);
+        FAULTS.with_borrow_mut(BTreeSet::clear);
         model();
         let (trace, faults) = (TRACE.take(), FAULTS.take());
         let mut found = found.lock().unwrap();
