@@ -63,6 +63,11 @@ impl Rules {
         self.first(server, |rules| rules.name(tool))
     }
 
+    /// Whether a tool of the server may have this name in place of its own.
+    pub(super) fn give(&self, server: &ServerName, name: &str) -> bool {
+        self.of_servers.get(server).is_some_and(|rules| rules.gives(name)) || self.of_tenant.gives(name)
+    }
+
     /// The description that a tool has in place of its own.
     pub(super) fn description(&self, server: &ServerName, tool: &str) -> Option<&str> {
         self.first(server, |rules| rules.description(tool))

@@ -135,6 +135,11 @@ impl ToolRules {
         self.names.get(tool).map(String::as_str)
     }
 
+    /// Whether some tool has this name in place of its own.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        self.names.values().any(|given| given == name)
+    }
+
     /// Whether hints are trusted, where the rules say so or otherwise.
     pub(crate) fn trusts_idempotence_hints(&self) -> Option<bool> {
         self.trust_idempotence_hints
