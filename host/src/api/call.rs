@@ -31,7 +31,15 @@ pub struct CallBuilder {
 impl CallBuilder {
     pub(super) fn new(lease: Arc<Held>, method: String) -> Self {
         let user = lease.user.clone();
-        let request = CallRequest { user, method, params: None, progress: true, all_pages: false, deadline: None };
+        let request = CallRequest {
+            user,
+            method,
+            params: None,
+            progress: true,
+            all_pages: false,
+            deadline: None,
+            spent: Duration::ZERO,
+        };
         Self { lease, request: Ok(request), idempotent: None, subject: None }
     }
 
@@ -72,8 +80,9 @@ impl CallBuilder {
         self
     }
 
-    /// Whether to make the call does no more when it is made twice. Then it is made again, once, where its connection was lost
-    /// before the answer came; otherwise that is an error which says whether it may have run. Default: no, but for calls of a tool
+    /// Whether to make the call does no more when it is made twice. Then it is made again, once, where the server or the guest ended
+    /// before the answer came, and in what is left of its time; otherwise that is an error which says whether it may have run. A
+    /// server that broke the protocol would most likely do so again: that is an error always. Default: no, but for calls of a tool
     /// where [`ToolRules::trust_idempotence_hints`](crate::ToolRules::trust_idempotence_hints) is set.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
@@ -160,7 +169,16 @@ impl Call {
     ///
     /// Cancellation safe: no report is lost.
     pub async fn progress(&mut self) -> Option<Bytes> {
-        std::future::poll_fn(|context| self.reply.poll_progress(context)).await
+        std::future::poll_fn(|context| {
+            loop {
+                match ready!(self.reply.poll_progress(context)) {
+                    // It is not over where it is made a second time, whose reports come here too.
+                    None if self.reply.error().is_some_and(|error| self.make_again(&error)) => {}
+                    report => return Poll::Ready(report),
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -182,11 +200,9 @@ impl Call {
         if by_hint && hint() != IdempotenceHint::Current {
             return false;
         }
-        if let Some(deadline) = &mut request.deadline {
-            *deadline = deadline.saturating_sub(began.elapsed());
-            if deadline.is_zero() {
-                return false;
-            }
+        request.spent = began.elapsed();
+        if request.deadline.is_some_and(|deadline| deadline <= request.spent) {
+            return false;
         }
         tracing::debug!(%error, method = %request.method, "making an idempotent call again");
         let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);

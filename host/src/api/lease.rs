@@ -83,7 +83,7 @@ impl Lease {
     /// Replaces the connection: another process, another guest. Returns when the new one is ready. Calls under way fail with
     /// [`Error::Closing`], and say whether they may have run. Where a connection is being made, that one is waited for.
     ///
-    /// A server that failed too often is tried at once.
+    /// A server that failed too often is tried at once, unless a try is waiting for its time already: that one is waited for.
     ///
     /// # Errors
     ///

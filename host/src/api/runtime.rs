@@ -336,6 +336,8 @@ impl Shared {
 
     /// Closes all sessions, or those of one generation of a tenant.
     pub(super) async fn close(&self, tenant: Option<u64>, deadline: Duration) -> DrainReport {
+        // Before they are taken: what is opened after that would be left.
+        let _refused = tenant.map(|generation| self.registry.refuse_leases(generation));
         let report = self.end(self.registry.take_all(tenant), deadline.min(LONGEST)).await;
         // It ends at once when there is no session left.
         #[cfg(target_os = "linux")]
@@ -343,6 +345,12 @@ impl Shared {
             let _ = timeout_at(Instant::now() + AFTER_KILL, self.supervisors.end()).await;
         }
         report
+    }
+
+    /// Closes one of a tenant.
+    pub(super) async fn close_one(&self, tenant: u64, id: SessionId, deadline: Duration) -> DrainReport {
+        let session = self.registry.take_one(tenant, id);
+        self.end(session.into_iter().collect(), deadline.min(LONGEST)).await
     }
 
     /// Closes those that have been idle for so long.
@@ -461,9 +469,10 @@ impl Observer for SessionObserver {
         }
     }
 
-    fn disconnected(&self, error: &Error) {
+    fn disconnected(&self, incarnation: u32, error: &Error) {
         telemetry::connection_lost(&self.key.tenant, error);
-        self.send(|session| Event::SessionDisconnected { session, code: error.code(), reason: error.to_string() });
+        let (code, reason) = (error.code(), error.to_string());
+        self.send(|session| Event::SessionDisconnected { session, incarnation, code, reason });
     }
 
     fn closing(&self, error: &Error) {

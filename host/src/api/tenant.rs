@@ -241,7 +241,10 @@ impl Tenant {
             Scope::Exclusive => Holder::Lease { user: user.clone(), number: shared.number() },
         };
         let key = self.key(holder, server, entry);
+        let mut is_new = false;
+        // Nothing but the session is made under the registry's lock; whoever waits for it has it connect.
         let session = shared.registry.check_out(key.clone(), |id| {
+            is_new = true;
             let observer = SessionObserver {
                 key: key.clone(),
                 id,
@@ -249,9 +252,11 @@ impl Tenant {
                 events: shared.events.clone(),
                 tenant: self.downgrade(),
             };
-            telemetry::sessions(&key.tenant, 1.0);
-            Session::open(self.spec(id, key, entry, connector, &secrets), observer, &shared.tokio)
+            Session::new(self.spec(id, key.clone(), entry, connector, &secrets), observer, &shared.tokio)
         })?;
+        if is_new {
+            telemetry::sessions(&key.tenant, 1.0);
+        }
         let info = session.session().ready().await?;
         Ok(Lease::new(session, info, Some(user), self.inner.clone()))
     }
@@ -307,7 +312,23 @@ impl Tenant {
         self.inner.shared.reap(Some(self.inner.generation), older_than).await
     }
 
+    /// Closes one session of the tenant, leased or not, politely, and by force when `deadline` has passed. Returns when nothing is
+    /// left of it. Its calls, and those of its leases, fail with [`Error::Closing`]; the next lease opens another. The report is
+    /// empty where the tenant has no such session.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the session goes on closing.
+    pub async fn close_session(&self, session: SessionId, deadline: Duration) -> DrainReport {
+        self.inner.shared.close_one(self.inner.generation, session, deadline).await
+    }
+
     /// Closes all sessions of the tenant, politely, and by force when `deadline` has passed. Returns when nothing is left.
+    /// Meanwhile leases are refused with [`Error::Closing`]; after that they open sessions again.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the sessions go on closing. Leases are not refused any more.
     pub async fn close(&self, deadline: Duration) -> DrainReport {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }

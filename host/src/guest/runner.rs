@@ -22,7 +22,7 @@ use super::{
     component::Code,
     engine::GuestEngine,
     meter::SliceClock,
-    standing::{PROBATION, Standing},
+    standing::{Admission, PROBATION, Standing},
     workers::Job,
 };
 
@@ -43,18 +43,17 @@ pub(crate) struct Runner {
 
 /// Where bursts begin.
 enum Placement {
-    Session,
+    /// On its own thread, for as long as its tenant may.
+    Session(Admission),
     /// On the low-priority threads, on probation since it was slow last.
-    Workers {
-        since: Instant,
-    },
+    Workers { since: Instant },
 }
 
 impl Runner {
     pub(super) async fn start(code: &Arc<Code>, standing: Standing) -> Result<Self, GuestFault> {
         let now = Instant::now();
         // One that was restarted for being slow must not get a first slice each time.
-        let placement = if standing.admits(now) { Placement::Session } else { Placement::Workers { since: now } };
+        let placement = standing.admit(now).map_or(Placement::Workers { since: now }, Placement::Session);
         let mut runner = Self { instance: None, placement, standing, engine: code.engine.clone() };
 
         // A start function is guest code like any other.
@@ -120,7 +119,9 @@ impl Runner {
             if let Poll::Ready(result) = burst.as_mut().poll(&mut context) {
                 return Ok(result);
             }
-            self.was_slow();
+            let now = Instant::now();
+            self.standing.took_thread(now);
+            self.placement = Placement::Workers { since: now };
         }
 
         let (sender, receiver) = oneshot::channel();
@@ -145,7 +146,9 @@ impl Runner {
         match timeout(limit, receiver).await {
             Ok(Ok((result, used))) => {
                 if used >= self.engine.limits.guest_slice {
-                    self.was_slow();
+                    let now = Instant::now();
+                    self.standing.slow(now);
+                    self.placement = Placement::Workers { since: now };
                 }
                 Ok(result)
             }
@@ -156,19 +159,19 @@ impl Runner {
     }
 
     fn begins_on_session(&mut self) -> bool {
-        if let Placement::Workers { since } = self.placement {
-            let now = Instant::now();
-            if now.saturating_duration_since(since) >= PROBATION && self.standing.admits(now) {
-                self.placement = Placement::Session;
-            }
+        match self.placement {
+            Placement::Session(admission) if self.standing.holds(admission) => return true,
+            Placement::Session(_) => {}
+            Placement::Workers { since } if since.elapsed() < PROBATION => return false,
+            Placement::Workers { .. } => {}
         }
-        matches!(self.placement, Placement::Session)
-    }
-
-    fn was_slow(&mut self) {
-        let now = Instant::now();
-        self.standing.slow(now);
-        self.placement = Placement::Workers { since: now };
+        match self.standing.admit(Instant::now()) {
+            Some(admission) => {
+                self.placement = Placement::Session(admission);
+                true
+            }
+            None => false,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod catalog;
 mod content;
 mod decode;
 mod edge;
+mod reading;
 mod rules;
 mod telemetry;
 mod tool;
@@ -50,10 +51,7 @@ impl Lease {
     async fn list_tools(&self) -> Result<(Vec<Tool>, usize), Error> {
         let list = self.call("tools/list").progress(false).all_pages().start().await?;
         let bytes = list.len();
-        let tools = match decode::aside(&list, tool::list) {
-            Some(reading) => decode::joined(reading.await),
-            None => tool::list(list),
-        };
+        let tools = edge::of(self.edge()).readers().read(list, tool::list).await;
         Ok((tools.map_err(|detail| self.broke_protocol(detail))?, bytes))
     }
 

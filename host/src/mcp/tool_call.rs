@@ -9,11 +9,12 @@ use std::{
 use bytes::Bytes;
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
-use tokio::task::JoinHandle;
 
 use super::{
     content::Content,
-    decode::{aside, joined, object, text},
+    decode::{object, text},
+    edge,
+    reading::{Readers, Reading},
     telemetry::TOOL_ERROR,
 };
 use crate::{Call, CallBuilder, CallId, Error, Lease, MayHaveRun, ServerName};
@@ -37,12 +38,13 @@ pub(super) fn arguments(arguments: &impl Serialize) -> Result<Box<RawValue>, Err
 pub struct ToolCallBuilder {
     call: CallBuilder,
     server: ServerName,
+    readers: Readers,
 }
 
 impl ToolCallBuilder {
     pub(super) fn new(lease: &Lease, name: &str, arguments: &RawValue) -> Self {
         let call = lease.call(CALL_TOOL).about(name).params(&Params { name, arguments });
-        Self { call, server: lease.session().server }
+        Self { call, server: lease.session().server, readers: edge::of(lease.edge()).readers().clone() }
     }
 
     /// See [`CallBuilder::deadline`].
@@ -65,7 +67,7 @@ impl ToolCallBuilder {
 
     /// Makes the call.
     pub fn start(self) -> ToolCall {
-        ToolCall { call: self.call.start(), reading: None, server: self.server }
+        ToolCall { call: self.call.start(), reading: None, server: self.server, readers: self.readers }
     }
 }
 
@@ -87,9 +89,10 @@ impl Serialize for Params<'_> {
 #[must_use = "dropping a call cancels it"]
 pub struct ToolCall {
     call: Call,
-    /// The result, while it is read aside.
-    reading: Option<JoinHandle<Result<ToolResult, String>>>,
+    /// The result, once it is there.
+    reading: Option<Reading<ToolResult>>,
     server: ServerName,
+    readers: Readers,
 }
 
 impl ToolCall {
@@ -110,15 +113,10 @@ impl Future for ToolCall {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let result = loop {
             if let Some(reading) = &mut self.reading {
-                let read = ready!(Pin::new(reading).poll(context));
-                self.reading = None;
-                break joined(read);
+                break ready!(Pin::new(reading).poll(context));
             }
             let raw = ready!(Pin::new(&mut self.call).poll(context))?;
-            match aside(&raw, ToolResult::new) {
-                Some(reading) => self.reading = Some(reading),
-                None => break ToolResult::new(raw),
-            }
+            self.reading = Some(self.readers.read(raw, ToolResult::new));
         };
         let result = result.map_err(|detail| Error::Protocol {
             server: self.server.clone(),

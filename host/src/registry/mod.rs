@@ -127,12 +127,13 @@ impl<L: Lock> Registry<L> {
 
     /// Whether leases are minted at all, or why not.
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        if self.table().is_draining() { Err(closing()) } else { Ok(()) }
+        if self.table().is_draining() { Err(closing("the runtime".to_owned())) } else { Ok(()) }
     }
 
     fn refusal(&self, refused: Refused, tenant: &TenantName) -> Error {
         match refused {
-            Refused::Draining => closing(),
+            Refused::Draining => closing("the runtime".to_owned()),
+            Refused::TenantClosing => closing(format!("tenant `{tenant}`")),
             Refused::TenantFull => Error::AtCapacity {
                 scope: format!("tenant `{tenant}`"),
                 limit: self.limits.sessions_per_tenant,
@@ -186,7 +187,19 @@ impl<L: Lock> Registry<L> {
         if tenant.is_none() {
             table.drain();
         }
-        table.take_all(of_generation(tenant))
+        let chosen = of_generation(tenant);
+        table.take_all(|key, _| chosen(key))
+    }
+
+    /// Takes one session of a tenant out of the table, leased or not, to be closed. None: it is gone.
+    pub(crate) fn take_one(&self, generation: u64, id: SessionId) -> Option<(Key, L::Session)> {
+        self.table().take_all(|key, of| key.generation == generation && of == id).pop()
+    }
+
+    /// Mints no lease of a tenant until what this returns is dropped.
+    pub(crate) fn refuse_leases(self: &Arc<Self>, generation: u64) -> LeasesRefused<L> {
+        self.table().refuse(generation);
+        LeasesRefused { registry: self.clone(), generation }
     }
 
     /// Takes sessions of one generation of a tenant, or of all, out of the table that have been without a lease for so long.
@@ -206,13 +219,25 @@ impl<L: Lock> Registry<L> {
     }
 }
 
-fn closing() -> Error {
-    Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No }
+fn closing(what: String) -> Error {
+    Error::Closing { what, may_have_run: MayHaveRun::No }
 }
 
 /// Chooses the sessions of one generation of a tenant, or all.
 fn of_generation(tenant: Option<u64>) -> impl Fn(&Key) -> bool {
     move |key| tenant.is_none_or(|generation| key.generation == generation)
+}
+
+/// The leases of a tenant are refused for as long as this lives.
+pub(crate) struct LeasesRefused<L: Lock = Mutex<Table<Arc<Session>>>> {
+    registry: Arc<Registry<L>>,
+    generation: u64,
+}
+
+impl<L: Lock> Drop for LeasesRefused<L> {
+    fn drop(&mut self) {
+        self.registry.table().reopen(self.generation);
+    }
 }
 
 /// A lease as the registry counts it: dropping it gives it back, wherever that happens.

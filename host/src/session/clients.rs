@@ -9,6 +9,7 @@
 //! What remains of clients that have ended is waited for here too: a session is gone when nothing is left of any of them.
 
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -37,15 +38,15 @@ pub(crate) trait Observer: Send + Sync + 'static {
     fn notified(&self, method: String, params: Bytes);
     /// A client that was ready has ended, for whatever reason, after so long.
     fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error);
-    /// A client has ended, and not because the session was closed.
-    fn disconnected(&self, error: &Error);
+    /// The present client has ended, by itself. `incarnation` is the number of its connection.
+    fn disconnected(&self, incarnation: u32, error: &Error);
     /// The session takes no calls any more, and why. Called once, before its processes have ended.
     fn closing(&self, error: &Error);
     /// Nothing of the session is left. Called once.
     fn closed(&self);
 }
 
-/// A session. Dropping the last handle closes it.
+/// A session. Dropping the last handle has its clients close.
 pub(crate) struct Session {
     spec: Arc<SessionSpec>,
     observer: Box<dyn Observer>,
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     next_call: AtomicU64,
     life: watch::Sender<Life>,
     this: Weak<Self>,
+    /// Itself, from when it is closed until nothing is left of it: its end is told also where nobody has it any more.
+    until_closed: Mutex<Option<Arc<Self>>>,
 }
 
 /// A session, right now.
@@ -68,9 +71,9 @@ pub(crate) struct SessionNow {
 }
 
 impl Session {
-    /// Makes a session and begins to open its first client, on the given tokio runtime.
-    pub(crate) fn open(spec: SessionSpec, observer: impl Observer, runtime: &tokio::runtime::Handle) -> Arc<Self> {
-        let session = Arc::new_cyclic(|this| Self {
+    /// Makes a session. Its first client is begun, on the given tokio runtime, by whoever needs it first.
+    pub(crate) fn new(spec: SessionSpec, observer: impl Observer, runtime: &tokio::runtime::Handle) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
             spec: Arc::new(spec),
             observer: Box::new(observer),
             runtime: runtime.clone(),
@@ -79,10 +82,8 @@ impl Session {
             next_call: AtomicU64::new(1),
             life: watch::Sender::new(Life::Open),
             this: this.clone(),
-        });
-        // It was never tried, so nothing speaks against it.
-        let _ = session.client();
-        session
+            until_closed: Mutex::new(None),
+        })
     }
 
     fn clients(&self) -> MutexGuard<'_, Succession<Arc<Client>>> {
@@ -192,6 +193,7 @@ impl Session {
         clients.remaining().for_each(|client| client.close(kill_at));
         drop(clients);
         if is_first {
+            self.keep(self.this.upgrade());
             self.observer.closing(&error);
             self.life.send_replace(Life::Closing(error));
             // Its last client may have ended meanwhile.
@@ -209,7 +211,14 @@ impl Session {
             // In this order, so that whoever waits for the end finds nothing of the session in the registry.
             self.observer.closed();
             self.life.send_replace(Life::Closed(error));
+            self.keep(None);
         }
+    }
+
+    fn keep(&self, this: Option<Arc<Self>>) {
+        let before = mem::replace(&mut *self.until_closed.lock().unwrap_or_else(PoisonError::into_inner), this);
+        // Without the lock: whoever calls this has it too, so it is never the last.
+        drop(before);
     }
 
     /// The session, right now.
@@ -258,7 +267,7 @@ impl ClientObserver for OfClient {
         let (now, limits) = (Instant::now(), &session.spec.limits);
         let is_by_itself = session.clients().lost(self.number, error, now, limits, fastrand::f64());
         if is_by_itself {
-            session.observer.disconnected(error);
+            session.observer.disconnected(session.connections.load(Relaxed), error);
         }
     }
 

@@ -47,6 +47,7 @@ const ENVELOPE: usize = 64 * 1024;
 impl Owner {
     /// Gives the pending events to the guest and applies what it returns.
     pub(super) async fn run_guest(&mut self) -> Result<(), Error> {
+        self.take_turn().await?;
         let events = self.take_batch();
         let now = nanoseconds(self.began);
         let Self { runner, close, turn, .. } = self;
@@ -60,6 +61,8 @@ impl Owner {
         };
         let Some(result) = turn.wait_for(handled).await else { return Err(self.closing()) };
         let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
+        // A burst that had to go on elsewhere has ended it.
+        self.take_turn().await?;
         self.copied = 0;
         // Calls that the guest completes because the connection is of no use fail for the reason that it gives.
         if let Some(Effect::Disconnected(cause)) = batch.effects.last() {

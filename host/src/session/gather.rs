@@ -48,12 +48,14 @@ impl Owner {
     pub(super) async fn gather(&mut self) -> Result<(), Error> {
         loop {
             // Nor must its session keep the thread for itself, or its tenant all of them.
-            self.turn.take().await;
+            self.take_turn().await?;
             if self.close.borrow().is_some() {
                 return Err(self.closing());
             }
-            // Calls first, because one without time is due when it comes.
-            while let Ok(incoming) = self.calls_in.try_recv() {
+            // Calls first, because one without time is due when it comes. Not all there are: who gives up calls as fast as they are
+            // taken would have it go on for good.
+            for _ in 0..MOST_EVENTS {
+                let Ok(incoming) = self.calls_in.try_recv() else { break };
                 self.take_incoming(incoming);
             }
             self.take_due()?;
@@ -65,6 +67,17 @@ impl Owner {
             }
             self.hear().await?;
         }
+    }
+
+    /// Goes on with its turn, or waits for the next, but no longer than it lives.
+    pub(super) async fn take_turn(&mut self) -> Result<(), Error> {
+        let Self { turn, close, .. } = self;
+        let is_taken = tokio::select! {
+            biased;
+            () = turn.take() => true,
+            () = told_to_close(close) => false,
+        };
+        if is_taken { Ok(()) } else { Err(self.closing()) }
     }
 
     async fn hear(&mut self) -> Result<(), Error> {
@@ -244,7 +257,12 @@ impl Owner {
         // What it said last may be an answer, and may be in the pipe still: that the pipe was empty a moment ago says nothing.
         let until = Instant::now() + EXIT_AFTER_OUTPUT;
         loop {
-            self.take_frames(&mut link)?;
+            if let Err(error) = self.take_frames(&mut link) {
+                // What is behind it lives on for a while, and is waited for like any other.
+                self.cut_queue(&mut link);
+                self.ending.push(link.close());
+                return Err(error);
+            }
             if self.pending_bytes >= self.spec.limits.frame {
                 break;
             }

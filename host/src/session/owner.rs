@@ -40,7 +40,7 @@ use crate::{
         GuestFault, Runner,
         boundary::{Event, Settings, TransportKind},
     },
-    names::{SessionId, UserName},
+    names::{ServerName, SessionId, UserName},
     transport::{BoxFuture, ConnectContext, ConnectError, Connection},
 };
 
@@ -126,39 +126,59 @@ pub(super) struct Owner {
 pub(super) fn run(
     spec: Arc<SessionSpec>,
     birth: Birth,
-    mut inbox: Inbox,
+    inbox: Inbox,
     state: watch::Sender<State>,
 ) -> impl Future<Output = ()> + Send {
-    let span = tracing::info_span!(
-        "session",
-        id = %spec.id,
-        tenant = %spec.tenant,
-        user = spec.user.as_ref().map(UserName::as_str),
-        server = %spec.server,
-        guest = %spec.component,
-        incarnation = tracing::field::Empty,
-    );
     // Made before the task, because one that is never run, or ends by a panic of an embedder's code, says it too.
     let last_word = LastWord { observer: birth.observer.clone(), state: state.clone(), id: spec.id };
-    let life = async move {
-        let runner = tokio::select! {
-            biased;
-            runner = Runner::new(&spec.component, spec.standing.clone()) => {
-                runner.map_err(|fault| guest_fault(&spec, &fault))
-            }
-            () = told_to_close(&mut inbox.close) => Err(spec.closing()),
-        };
-        match runner {
-            Ok(runner) => Owner::new(spec, birth, inbox, state, runner).live().await,
-            Err(error) => {
-                birth.observer.closing(&error);
-                state.send_replace(State::Closed(error));
-                birth.observer.closed(true);
-            }
-        }
+    async move {
+        // Here and not before: whoever makes a client may hold a lock, and a span is a call into the embedder's code.
+        let span = tracing::info_span!(
+            "session",
+            id = %spec.id,
+            tenant = %spec.tenant,
+            user = spec.user.as_ref().map(UserName::as_str),
+            server = %spec.server,
+            guest = %spec.component,
+            incarnation = tracing::field::Empty,
+        );
+        live(spec, birth, inbox, state).instrument(span).await;
         drop(last_word);
+    }
+}
+
+async fn live(spec: Arc<SessionSpec>, birth: Birth, mut inbox: Inbox, state: watch::Sender<State>) {
+    let mut turn = Turn::of(spec.share.clone());
+    let runner = async {
+        turn.take().await;
+        turn.wait_for(Runner::new(&spec.component, spec.standing.clone())).await
     };
-    life.instrument(span)
+    let runner = tokio::select! {
+        biased;
+        runner = runner => runner.map_err(|fault| guest_fault(&spec, &fault)),
+        () = told_to_close(&mut inbox.close) => Err(spec.closing()),
+    };
+    match runner {
+        Ok(runner) => Owner::new(spec, birth, inbox, state, runner, turn).live().await,
+        Err(error) => {
+            birth.observer.closing(&error);
+            state.send_replace(State::Closing(error.clone()));
+            refuse_calls(&mut inbox.calls, &error, &spec.server).await;
+            state.send_replace(State::Closed(error));
+            birth.observer.closed(true);
+        }
+    }
+}
+
+/// Takes no calls any more, and answers those that the guest was not told of.
+async fn refuse_calls(calls: &mut UnboundedReceiver<Incoming>, error: &Error, server: &ServerName) {
+    calls.close();
+    // `recv` and not `try_recv`: whoever is just handing a call over is waited for, which takes no time.
+    while let Some(incoming) = calls.recv().await {
+        if let Said::Call { reply, .. } = incoming.said {
+            reply.complete(Err(of_call(error, server, MayHaveRun::No)));
+        }
+    }
 }
 
 /// Says that the client is gone, if nobody else has.
@@ -181,9 +201,15 @@ impl Drop for LastWord {
 }
 
 impl Owner {
-    fn new(spec: Arc<SessionSpec>, birth: Birth, inbox: Inbox, state: watch::Sender<State>, runner: Runner) -> Self {
+    fn new(
+        spec: Arc<SessionSpec>,
+        birth: Birth,
+        inbox: Inbox,
+        state: watch::Sender<State>,
+        runner: Runner,
+        turn: Turn,
+    ) -> Self {
         let requests = ServerRequests::new(spec.asker.clone(), inbox.control);
-        let turn = Turn::of(spec.share.clone());
         Self {
             spec,
             birth,
@@ -317,13 +343,7 @@ impl Owner {
         // First of all, so that whoever hears of the end and tries again gets another session.
         self.birth.observer.closing(&error);
         self.state.send_replace(State::Closing(error.clone()));
-        self.calls_in.close();
-        // `recv` and not `try_recv`: whoever is just handing a call over is waited for, which takes no time.
-        while let Some(incoming) = self.calls_in.recv().await {
-            if let Said::Call { reply, .. } = incoming.said {
-                reply.complete(Err(of_call(&error, &self.spec.server, MayHaveRun::No)));
-            }
-        }
+        refuse_calls(&mut self.calls_in, &error, &self.spec.server).await;
         self.waiting.clear();
         let mut link = self.link.take();
         if let Some(link) = &mut link {

@@ -115,8 +115,8 @@ impl<C: Clone> Succession<C> {
         }
     }
 
-    /// A new client in the place of the present one, unless that is only being opened. It is begun at once, whatever the breaker
-    /// says. Returns with it the one that is to be closed.
+    /// A new client in the place of the present one, unless that is only being opened, or waits for its time. It is begun at once,
+    /// whatever the breaker says. Returns with it the one that is to be closed.
     pub(super) fn replace(&mut self, now: Instant, begin: impl FnOnce(Turn) -> C) -> Result<(C, Option<C>), Error> {
         if let Some(error) = self.closing() {
             return Err(error.clone());
@@ -138,9 +138,13 @@ impl<C: Clone> Succession<C> {
         client
     }
 
-    /// A client is ready. False: another has taken its place, or it has ended.
+    /// A client is ready. False: another has taken its place, it has ended, or its session is being closed.
     pub(super) fn opened(&mut self, number: u64, info: &Arc<SessionInfo>, now: Instant) -> bool {
-        let present = self.present_if(number).filter(|present| present.phase == Phase::Opening);
+        if self.closing().is_some() {
+            return false;
+        }
+        // One that asked for another process is so again.
+        let present = self.present_if(number).filter(|present| present.phase != Phase::Lost);
         let Some(present) = present else { return false };
         present.phase = Phase::Ready(now);
         self.info = Some(info.clone());
@@ -148,13 +152,13 @@ impl<C: Clone> Succession<C> {
     }
 
     /// A client takes no calls any more. Whoever hears of that from the client must come after this, or it would get the same
-    /// client again. False: the session is being closed, and that is why.
+    /// client again. False: it was replaced, or the session is being closed, and that is why.
     pub(super) fn lost(&mut self, number: u64, error: &Error, now: Instant, limits: &Limits, dice: f64) -> bool {
         if self.closing().is_some() {
             return false;
         }
         // One that was replaced has nothing to say about the one that came after it.
-        let Some(present) = self.present_if(number) else { return true };
+        let Some(present) = self.present_if(number) else { return false };
         let phase = std::mem::replace(&mut present.phase, Phase::Lost);
         if matches!(phase, Phase::Ready(since) if now - since >= limits.stable) {
             self.breaker.reset();
@@ -231,8 +235,12 @@ impl<C: Clone> Succession<C> {
         self.closing().or(self.last_error.as_ref())
     }
 
+    /// What the next client would meet. One that is ready has decided what is tried; the count goes on if it does not live.
     pub(super) fn breaker(&self, now: Instant, limits: &Limits) -> BreakerState {
-        self.breaker.state(now, limits)
+        match self.present.as_ref().map(|present| present.phase) {
+            Some(Phase::Ready(_)) => BreakerState::Closed,
+            _ => self.breaker.state(now, limits),
+        }
     }
 
     /// The present client, if it is that one.

@@ -54,7 +54,7 @@ fn no_session_is_left_that_was_leased_while_everything_was_closed() {
 #[test]
 fn the_model_fails_where_leases_are_refused_later_than_sessions_are_taken_out() {
     let take_then_refuse = |registry: &Registry<Checked>| {
-        let taken = registry.table().take_all(|_| true);
+        let taken = registry.table().take_all(|_, _| true);
         registry.table().drain();
         taken
     };

@@ -173,7 +173,7 @@ impl World {
                 }
             }
             Step::Close { tenant } => {
-                let closed = self.table.take_all(|key| key.generation == tenant);
+                let closed = self.table.take_all(|key, _| key.generation == tenant);
                 let of_tenant: Vec<_> =
                     self.open.iter().filter(|(_, (key, _))| key.generation == tenant).map(|(id, _)| *id).collect();
                 for id in of_tenant {

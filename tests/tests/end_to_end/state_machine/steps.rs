@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use innkeeper::{DrainReport, Error, Lease, MayHaveRun, SessionId, SessionInfo, transport::BoxFuture};
+use innkeeper::{DrainReport, Error, Lease, MayHaveRun, SessionInfo, transport::BoxFuture};
 use serde_json::json;
 use tokio::{
     task::{unconstrained, yield_now},
@@ -72,12 +72,13 @@ impl World {
                         Box::pin(async move { runtime.reap(older_than).await })
                     }
                 };
-                self.begin(spares, report)?;
+                self.begin(Job { spares, closes: None, report: Box::pin(unconstrained(report)) })?;
             }
             Step::Close { tenant, deadline } => {
                 self.tenants[tenant].closings += 1;
-                let tenant = self.tenants[tenant].tenant.clone();
-                self.begin(BTreeSet::new(), Box::pin(async move { tenant.close(deadline).await }))?;
+                let closed = self.tenants[tenant].tenant.clone();
+                let report = unconstrained(async move { closed.close(deadline).await });
+                self.begin(Job { spares: BTreeSet::new(), closes: Some(tenant), report: Box::pin(report) })?;
             }
             Step::Pass(time) => sleep(time).await,
             Step::Turns(turns) => {
@@ -117,7 +118,8 @@ impl World {
         let lease = match leased {
             Ok(lease) => lease,
             Err(error) => {
-                let closed = self.tenants[waiting.tenant].closings > waiting.closings;
+                let closed = self.tenants[waiting.tenant].closings > waiting.closings
+                    || self.jobs.iter().any(|job| job.closes == Some(waiting.tenant));
                 return self.check_error("lease", &error, closed);
             }
         };
@@ -244,8 +246,7 @@ impl World {
 
     // ------------------------------------------------------------------------------------------------ closing
 
-    fn begin(&mut self, spares: BTreeSet<SessionId>, report: BoxFuture<'static, DrainReport>) -> Checked {
-        let mut job = Job { spares, report: Box::pin(unconstrained(report)) };
+    fn begin(&mut self, mut job: Job) -> Checked {
         match poll(&mut job.report) {
             Some(report) => self.closed(&job, &report),
             None => {

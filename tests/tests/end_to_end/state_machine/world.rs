@@ -102,6 +102,8 @@ pub(super) struct Restarting {
 pub(super) struct Job {
     /// Those that were held when it began, and that it must not close.
     pub(super) spares: BTreeSet<SessionId>,
+    /// The tenant that is closed, and has no leases meanwhile.
+    pub(super) closes: Option<usize>,
     pub(super) report: BoxFuture<'static, DrainReport>,
 }
 
