@@ -201,11 +201,12 @@ impl Call {
             return false;
         }
         request.spent = began.elapsed();
-        if request.deadline.is_some_and(|deadline| deadline <= request.spent) {
+        let session = self.lease.session.session();
+        if request.deadline.unwrap_or_else(|| session.call_total()) <= request.spent {
             return false;
         }
         tracing::debug!(%error, method = %request.method, "making an idempotent call again");
-        let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
+        let OpenCall { id, reply, cancel } = session.call(request);
         (self.id, self.reply, self.cancel) = (Some(id), reply, cancel);
         self.lost = Some(error.clone());
         true

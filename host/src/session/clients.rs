@@ -171,6 +171,11 @@ impl Session {
         self.replace()?.ready().await
     }
 
+    /// How long a call may take in all, where its caller says nothing.
+    pub(crate) fn call_total(&self) -> Duration {
+        self.spec.limits.call_total.max(self.spec.limits.call)
+    }
+
     /// Takes a call. What is wrong with it is in the reply.
     pub(crate) fn call(&self, request: CallRequest) -> OpenCall {
         let id = CallId(self.next_call.fetch_add(1, Relaxed));

@@ -193,6 +193,17 @@ fn is_stale(tools: &ToolCatalog) -> bool {
     tools.tools().iter().any(|tool| tool.stale)
 }
 
+/// Waits, in virtual time, until something has happened.
+async fn happens(has_happened: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if has_happened() {
+            return;
+        }
+        tokio::time::sleep(SECOND / 100).await;
+    }
+    panic!("it never happens");
+}
+
 /// Waits, in virtual time, until alice's catalog is as it is to be.
 async fn until(tenant: &Tenant, so: impl Fn(&ToolCatalog) -> bool) -> Arc<ToolCatalog> {
     for _ in 0..1000 {

@@ -7,9 +7,9 @@ use std::sync::{Arc, atomic::Ordering::SeqCst};
 use innkeeper::{Error, MayHaveRun, Runtime, Tenant, ToolRules, mcp::ToolResult};
 use innkeeper_tests::in_process::limits_for_paused_clock;
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::sync::Semaphore;
 
-use super::{SECOND, Toolbox, announced, is_stale, tenant, tenant_with, until};
+use super::{SECOND, Toolbox, announced, happens, is_stale, tenant, tenant_with, until};
 
 fn trusting() -> ToolRules {
     ToolRules::new().trust_idempotence_hints(true)
@@ -167,9 +167,7 @@ async fn a_hint_that_is_stale_when_the_connection_is_lost_counts_for_nothing() {
     assert!(is_stale(&acme.tools("alice").await.unwrap()));
 
     let call = tokio::spawn(async move { call_by_catalog(&acme).await });
-    while files.calls().is_empty() {
-        sleep(SECOND / 100).await;
-    }
+    happens(|| !files.calls().is_empty()).await;
     files.may_answer.add_permits(1);
 
     assert_made_once(call.await.unwrap(), &files);
@@ -185,9 +183,7 @@ async fn a_hint_that_was_stale_when_the_call_was_made_counts_once_the_server_has
     // The session is opened anew, and its server is asked for its tools, because it may be another version.
     files.list_only(0);
     let prepared = acme.call_tool("alice", "files__read", &json!({})).await.unwrap();
-    while files.lists() < 2 {
-        sleep(SECOND / 100).await;
-    }
+    happens(|| files.lists() >= 2).await;
     assert!(is_stale(&acme.tools("alice").await.unwrap()));
     let call = prepared.start();
     files.may_list.add_permits(10);
@@ -217,9 +213,7 @@ async fn a_hint_that_comes_while_a_call_is_under_way_is_not_for_that_call() {
         async move { acme.tools("alice").await.unwrap() }
     });
     files.list_only(0);
-    while files.lists() == 0 {
-        sleep(SECOND / 100).await;
-    }
+    happens(|| files.lists() > 0).await;
 
     // The server has it behind the question, and answers that first.
     let call = lease.call_tool("read", &json!({})).unwrap().start();
