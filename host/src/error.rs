@@ -12,8 +12,9 @@ use crate::{Isolation, config::ConfigError, names::ServerName};
 
 /// Whether a call that failed may have had an effect at the server.
 ///
-/// The host knows, because it alone writes: as long as no byte of a call has left, the call has not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The host knows, because it alone writes: as long as no byte of a call has left, the call has not run. Of two, the greater one
+/// holds for a call that was made twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MayHaveRun {
     /// No byte of the call has left the host. It is safe to call again.
     No,

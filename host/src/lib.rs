@@ -48,6 +48,8 @@
 mod api;
 pub mod config;
 mod error;
+#[cfg(test)]
+mod explore;
 mod future;
 pub mod guest;
 mod isolation;

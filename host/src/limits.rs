@@ -76,7 +76,7 @@ pub struct Limits {
     pub pages: u32,
     /// Linear memory of a guest, in bytes. Default 64 MiB: one largest frame, its copy, and the guest itself.
     pub guest_memory: usize,
-    /// How long a guest may compute on the thread of its session before it moves to the low-priority threads, as a tick of
+    /// CPU time of a guest on the thread of its session before it moves to the low-priority threads, as a tick of
     /// 10 ms finds it. Default 2 ms: ticks are not aligned to batches, and one that has just begun is no slow one. Tests with a
     /// paused clock make it long, because that clock runs while another thread works.
     pub guest_slice: Duration,

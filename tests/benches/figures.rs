@@ -3,8 +3,15 @@
 //! What is compared is interleaved in one run, round by round, because machines are noisy: the ratio of a round counts, and
 //! the median of the rounds with its spread is printed. Nothing here judges.
 //!
-//! With words after `--`, only the sections of these names run: `guest`, `calls`, `spinners`, `command-line`. The variable
+//! With words after `--`, only the sections of these names run: `guest`, `calls`, `fairness`, `command-line`. The variable
 //! `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
+
+#[path = "figures/clocks.rs"]
+mod clocks;
+#[path = "figures/fairness.rs"]
+mod fairness;
+#[path = "figures/neighbours.rs"]
+mod neighbours;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +31,6 @@ use innkeeper::{
 use innkeeper_tests::{
     artifacts,
     awkward::Scenario,
-    faulty,
     figures::{ROUNDS, print},
 };
 use rmcp::{
@@ -34,7 +40,6 @@ use rmcp::{
     transport::TokioChildProcess,
 };
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 fn main() {
     // `cargo test --benches` runs this too, and only wants to know that it starts.
@@ -44,7 +49,8 @@ fn main() {
     }
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| *wanted == section);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio starts");
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().on_thread_start(clocks::add_this_thread).build().expect("tokio starts");
     runtime.block_on(async {
         println!("median of {ROUNDS} rounds [least, most]\n");
         let innkeeper = Runtime::builder().start().await.expect("the runtime starts");
@@ -59,8 +65,10 @@ fn main() {
         if wants("calls") {
             sequential_calls(&innkeeper, &guest).await;
         }
-        if wants("spinners") {
-            beside_spinners(&innkeeper, &guest).await;
+        if wants("fairness") {
+            // On a thread of the runtime, as what a platform does.
+            let (innkeeper, guest) = (innkeeper.clone(), guest.clone());
+            tokio::spawn(async move { fairness::fairness(&innkeeper, &guest).await }).await.expect("it does not panic");
         }
         if wants("command-line") {
             command_line();
@@ -161,15 +169,20 @@ fn resident() -> u32 {
 
 // ------------------------------------------------------------------------------------------------ calls to a server
 
-async fn sequential_calls(runtime: &Runtime, guest: &Component) {
-    let server = artifacts::awkward_server(Scenario::Plain);
+/// An awkward server, as a catalog names it.
+fn server(scenario: Scenario) -> Server {
+    let server = artifacts::awkward_server(scenario);
     let program = server.program.to_str().expect("paths of the target folder are text");
-    let command = innkeeper::Command::new(program).args(server.args.iter());
-    let catalog = Catalog::new().server("plain", Server::command(command));
+    Server::command(innkeeper::Command::new(program).args(&server.args))
+}
+
+async fn sequential_calls(runtime: &Runtime, guest: &Component) {
+    let catalog = Catalog::new().server("plain", server(Scenario::Plain));
     let tenant = runtime.tenant("figures").guest(guest.clone()).catalog(catalog).apply().await.expect("it applies");
     let lease = tenant.lease("user", "plain").await.expect("the server opens");
 
-    let mut native = tokio::process::Command::new(program);
+    let server = artifacts::awkward_server(Scenario::Plain);
+    let mut native = tokio::process::Command::new(&server.program);
     native.args(&server.args);
     let native = TokioChildProcess::new(native).expect("the server starts");
     let mut client = ClientConfig::default();
@@ -226,64 +239,6 @@ async fn theirs(native: &RunningService<RoleClient, ClientConfig>, size: usize) 
     let request = CallToolRequestParams::new("fill").with_arguments(arguments);
     let result = native.call_tool(request).await.expect("it answers");
     assert_ne!(result.is_error, Some(true));
-}
-
-// ------------------------------------------------------------------------------------------------ beside spinning guests
-
-/// Calls of one measurement: enough for a 99th percentile that is not the longest.
-const PACED_CALLS: usize = 400;
-
-/// One session of one tenant calls at a steady pace, alone and beside guests of another tenant that compute without end until
-/// their budget kills them, and are opened again at once.
-async fn beside_spinners(runtime: &Runtime, guest: &Component) {
-    let server = artifacts::awkward_server(Scenario::Plain);
-    let program = server.program.to_str().expect("paths of the target folder are text");
-    let command = innkeeper::Command::new(program).args(server.args.iter());
-    let catalog = Catalog::new().server("plain", Server::command(command));
-    let tenant = runtime.tenant("victim").guest(guest.clone()).catalog(catalog).apply().await.expect("it applies");
-    let lease = tenant.lease("user", "plain").await.expect("the server opens");
-    let faulty = faulty::faulty(runtime).await;
-    let villain = faulty::tenant(runtime, "villain", &faulty, faulty::quiet()).await;
-
-    let mut alone = Vec::new();
-    for spinners in [2, 4] {
-        let (mut beside, mut ratios) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS / 3 {
-            let before = paced_p99(&lease).await;
-            let mut spinning = JoinSet::new();
-            for number in 0..spinners {
-                let villain = villain.clone();
-                spinning.spawn(async move {
-                    loop {
-                        let lease = villain.lease(format!("spinner-{number}"), "quiet").await.expect("it opens");
-                        lease.call("spin").start().await.expect_err("it is stopped");
-                    }
-                });
-            }
-            let during = paced_p99(&lease).await;
-            spinning.shutdown().await;
-            alone.push(before);
-            beside.push(during);
-            ratios.push(during / before);
-        }
-        print(&format!("p99 of a call beside {spinners} spinning guests"), beside, "ms");
-        print(&format!("p99 of a call beside {spinners} spinning guests: ratio to alone"), ratios, "");
-    }
-    print("p99 of a call alone", alone, "ms");
-}
-
-/// The 99th percentile of the time of a call, in milliseconds.
-async fn paced_p99(lease: &Lease) -> f64 {
-    let mut pace = tokio::time::interval(Duration::from_millis(5));
-    let mut times = Vec::with_capacity(PACED_CALLS);
-    for _ in 0..PACED_CALLS {
-        pace.tick().await;
-        let began = Instant::now();
-        ours(lease, 64).await;
-        times.push(began.elapsed().as_secs_f64() * 1e3);
-    }
-    times.sort_by(f64::total_cmp);
-    times[PACED_CALLS * 99 / 100 - 1]
 }
 
 // ------------------------------------------------------------------------------------------------ the command line

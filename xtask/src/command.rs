@@ -55,6 +55,19 @@ impl Tool {
         self.check(purpose, status)
     }
 
+    /// Replaces this process by the program, where the system can do that, and runs it to the end elsewhere.
+    #[cfg(unix)]
+    pub(crate) fn become_it(&mut self, purpose: &str) -> Result<()> {
+        use std::os::unix::process::CommandExt;
+
+        Err(self.command.exec()).with_context(|| self.not_started(purpose))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn become_it(&mut self, purpose: &str) -> Result<()> {
+        self.run(purpose)
+    }
+
     /// As [`run`](Self::run), for programs that wait for a network by themselves:
     /// past `limit` the program is killed, and that is an error.
     pub(crate) fn run_within(&mut self, purpose: &str, limit: Duration) -> Result<()> {

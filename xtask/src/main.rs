@@ -19,6 +19,7 @@ mod wasm_toolchain;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -42,6 +43,9 @@ tasks:
                    with the release build or that of the tests; the verdict, the
                    samples and a plot of them go to <target>/soak/
   demo [ARG]...    build the default guest and the demo server, then run the demo
+  platform [--seconds N]
+                   install the real servers, build the default guest, then run
+                   the agent platform of the examples
 
 environment:
   INNKEEPER_WASM_TOOLCHAIN=rustup|debian
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Some("soak") => soak::run(&rest),
         Some("test") => test(&rest),
         Some("demo") => demo(&rest),
+        Some("platform") => platform(&rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())
@@ -118,8 +123,21 @@ fn demo(arguments: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
     guests::build_default(&workspace)?;
     build_programs(&workspace)?;
-    let program = workspace.target.join("debug").join(format!("innkeeper-demo{}", std::env::consts::EXE_SUFFIX));
-    Tool::new(program).args(arguments).run("run the demo")
+    Tool::new(built(&workspace, "innkeeper-demo")).args(arguments).run("run the demo")
+}
+
+fn platform(arguments: &[OsString]) -> Result<()> {
+    let workspace = Workspace::find()?;
+    servers::install(&workspace)?;
+    guests::build_default(&workspace)?;
+    build_programs(&workspace)?;
+    // In place of this process: it is its own matter what an interrupt means.
+    Tool::new(built(&workspace, "innkeeper-agent-platform")).args(arguments).become_it("run the agent platform")
+}
+
+/// A program of the workspace.
+fn built(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds all programs of the workspace, with the features that its tests have.

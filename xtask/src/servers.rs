@@ -117,25 +117,29 @@ fn require(program: &str, hint: &str) -> Result<()> {
 struct Outdated {
     /// The file that pins what is to be there.
     pins: PathBuf,
-    /// A copy of it, as of the last complete installation.
+    /// What a complete installation leaves there.
+    wanted: Vec<u8>,
+    /// Where it leaves it.
     installed: PathBuf,
 }
 
 impl Outdated {
     /// None if the folder holds what the file pins.
     fn check(pins: PathBuf, folder: &Path) -> Result<Option<Self>> {
-        let wanted = fs::read(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
+        let mut wanted = fs::read(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
+        // Programs of a virtual environment name their interpreter by its path: one that was moved, or copied, has none.
+        wanted.extend_from_slice(format!("# in {}\n", folder.display()).as_bytes());
         let installed = folder.join("installed-pins");
         // Whatever keeps the copy from being read, installing again is the remedy.
         if fs::read(&installed).is_ok_and(|present| present == wanted) {
             return Ok(None);
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Some(Self { pins, installed }))
+        Ok(Some(Self { pins, wanted, installed }))
     }
 
     fn now_installed(&self) -> Result<()> {
-        copy(&self.pins, &self.installed)
+        fs::write(&self.installed, &self.wanted).with_context(|| format!("cannot write {}", self.installed.display()))
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{lease::Held, operation::Operation};
+use super::{IdempotenceHint, lease::Held, operation::Operation};
 use crate::{
     Error,
     limits::LONGEST,
@@ -23,15 +23,24 @@ use crate::{
 pub struct CallBuilder {
     lease: Arc<Held>,
     request: Result<CallRequest, Error>,
-    idempotent: bool,
+    /// None: as the edge says.
+    idempotent: Option<bool>,
     subject: Option<String>,
 }
 
 impl CallBuilder {
     pub(super) fn new(lease: Arc<Held>, method: String) -> Self {
         let user = lease.user.clone();
-        let request = CallRequest { user, method, params: None, progress: true, all_pages: false, deadline: None };
-        Self { lease, request: Ok(request), idempotent: false, subject: None }
+        let request = CallRequest {
+            user,
+            method,
+            params: None,
+            progress: true,
+            all_pages: false,
+            deadline: None,
+            spent: Duration::ZERO,
+        };
+        Self { lease, request: Ok(request), idempotent: None, subject: None }
     }
 
     /// The parameters, as JSON. What cannot be said in JSON is the error of the call.
@@ -71,10 +80,12 @@ impl CallBuilder {
         self
     }
 
-    /// Whether to make the call does no more when it is made twice. Then it is made again, once, where its connection was lost
-    /// before the answer came; otherwise that is an error which says whether it may have run. Default: no.
+    /// Whether to make the call does no more when it is made twice. Then it is made again, once, where the server or the guest ended
+    /// before the answer came, and in what is left of its time; otherwise that is an error which says whether it may have run. A
+    /// server that broke the protocol would most likely do so again: that is an error always. Default: no, but for calls of a tool
+    /// where [`ToolRules::trust_idempotence_hints`](crate::ToolRules::trust_idempotence_hints) is set.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
-        self.idempotent = idempotent;
+        self.idempotent = Some(idempotent);
         self
     }
 
@@ -91,8 +102,14 @@ impl CallBuilder {
             self.lease.admit(&request.method, request.params.as_deref())?;
             Ok(request)
         });
-        let again = request.as_ref().ok().filter(|_| self.idempotent);
-        let again = again.map(|request| Again { request: request.clone(), began: Instant::now() });
+        let hint = |request: &CallRequest| self.lease.idempotence_hint(&request.method, self.subject.as_deref());
+        let idempotent =
+            |request: &CallRequest| self.idempotent.unwrap_or_else(|| hint(request) != IdempotenceHint::None);
+        let again = request.as_ref().ok().filter(|request| idempotent(request)).map(|request| Again {
+            request: request.clone(),
+            began: Instant::now(),
+            by_hint: self.idempotent.is_none(),
+        });
         let (id, reply, cancel) = match request {
             Ok(request) => {
                 let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
@@ -101,7 +118,7 @@ impl CallBuilder {
             Err(error) => (None, Reply::ready(Err(error)), None),
         };
         let operation = Operation::begin(&self.lease, id, method, self.subject);
-        Call { id, reply, cancel, again, operation, lease: self.lease }
+        Call { id, reply, cancel, again, lost: None, operation, lease: self.lease }
     }
 
     fn change(&mut self, change: impl FnOnce(&mut CallRequest)) {
@@ -124,6 +141,8 @@ pub struct Call {
     cancel: Option<Cancel>,
     /// For the case that its connection is lost.
     again: Option<Again>,
+    /// Why it was made a second time, if it was.
+    lost: Option<Error>,
     operation: Operation,
     lease: Arc<Held>,
 }
@@ -132,6 +151,8 @@ pub struct Call {
 struct Again {
     request: CallRequest,
     began: Instant,
+    /// Not its caller said so, but a hint, which may have changed meanwhile.
+    by_hint: bool,
 }
 
 impl Call {
@@ -148,7 +169,16 @@ impl Call {
     ///
     /// Cancellation safe: no report is lost.
     pub async fn progress(&mut self) -> Option<Bytes> {
-        std::future::poll_fn(|context| self.reply.poll_progress(context)).await
+        std::future::poll_fn(|context| {
+            loop {
+                match ready!(self.reply.poll_progress(context)) {
+                    // It is not over where it is made a second time, whose reports come here too.
+                    None if self.reply.error().is_some_and(|error| self.make_again(&error)) => {}
+                    report => return Poll::Ready(report),
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -164,17 +194,33 @@ impl Call {
             error,
             Error::ServerExited { .. } | Error::GuestFault { .. } | Error::Unavailable { retry_after: None, .. }
         );
-        let Some(Again { mut request, began }) = self.again.take().filter(|_| was_lost) else { return false };
-        if let Some(deadline) = &mut request.deadline {
-            *deadline = deadline.saturating_sub(began.elapsed());
-            if deadline.is_zero() {
-                return false;
-            }
+        let Some(Again { mut request, began, by_hint }) = self.again.take().filter(|_| was_lost) else { return false };
+        // A server may have taken it back meanwhile.
+        let hint = || self.lease.idempotence_hint(&request.method, self.operation.subject());
+        if by_hint && hint() != IdempotenceHint::Current {
+            return false;
+        }
+        request.spent = began.elapsed();
+        let session = self.lease.session.session();
+        if request.deadline.unwrap_or_else(|| session.call_total()) <= request.spent {
+            return false;
         }
         tracing::debug!(%error, method = %request.method, "making an idempotent call again");
-        let OpenCall { id, reply, cancel } = self.lease.session.session().call(request);
+        let OpenCall { id, reply, cancel } = session.call(request);
         (self.id, self.reply, self.cancel) = (Some(id), reply, cancel);
+        self.lost = Some(error.clone());
         true
+    }
+
+    /// What is said of a call that failed in the end: it may have run the first time, whatever became of the second.
+    fn with_the_first_time(&mut self, error: Error) -> Error {
+        let Some(lost) = self.lost.take() else { return error };
+        if error.may_have_run() >= lost.may_have_run() {
+            return error;
+        }
+        let error = error.with_may_have_run(lost.may_have_run());
+        // Of some errors there is nothing else to say than that the call has not run.
+        if error.may_have_run() < lost.may_have_run() { lost } else { error }
     }
 }
 
@@ -186,6 +232,7 @@ impl Future for Call {
             match ready!(self.reply.poll_outcome(context)) {
                 Err(error) if self.make_again(&error) => {}
                 outcome => {
+                    let outcome = outcome.map_err(|error| self.with_the_first_time(error));
                     self.operation.end(outcome.as_ref().err());
                     return Poll::Ready(outcome);
                 }

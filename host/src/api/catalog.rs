@@ -265,6 +265,9 @@ fn tool_rules(entry: &ToolsEntry) -> ToolRules {
     for (tool, description) in &entry.describe {
         rules = rules.describe(tool.as_str(), description.as_str());
     }
+    if let Some(trust) = entry.trust_idempotence_hints {
+        rules = rules.trust_idempotence_hints(trust);
+    }
     rules
 }
 

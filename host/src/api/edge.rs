@@ -8,7 +8,11 @@
 use std::any::Any;
 
 use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
-use crate::{Error, Limits, names::ServerName, policy::ToolRules};
+use crate::{
+    Error, Limits,
+    names::{ServerName, UserName},
+    policy::ToolRules,
+};
 
 /// The edge of a runtime.
 pub(crate) trait Edge: Send + Sync + 'static {
@@ -16,10 +20,31 @@ pub(crate) trait Edge: Send + Sync + 'static {
     fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error>;
 }
 
+/// Whether something that is trusted says that a call may be made twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdempotenceHint {
+    /// It does not.
+    None,
+    /// It said so, and may say otherwise by now.
+    Stale,
+    /// It says so.
+    Current,
+}
+
 /// What an edge keeps of one tenant, for as long as that lives. The edge finds its own type in it again.
 pub(crate) trait TenantEdge: Any + Send + Sync {
     /// Whether something may be said to a server. Asked before anything is sent, of calls and of notices.
     fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error>;
+
+    /// What there is to say for a call that does no more when it is made twice, of which its caller says nothing. Asked when it is made,
+    /// and again when it would be made a second time. `user` is the session's; `subject` what the call is about.
+    fn idempotence_hint(
+        &self,
+        user: Option<&UserName>,
+        server: &ServerName,
+        method: &str,
+        subject: Option<&str>,
+    ) -> IdempotenceHint;
 
     /// A session has a connection, which may be to another version of the server than the one before.
     fn opened(&self, tenant: &Tenant, session: &SessionKey);

@@ -23,6 +23,9 @@ pub enum Event {
     SessionDisconnected {
         /// The session.
         session: SessionKey,
+        /// Number of the connection in the session, from 1. Where the next one is made at once, that it is open may be told
+        /// earlier than this.
+        incarnation: u32,
         /// The code of the [`Error`](crate::Error).
         code: &'static str,
         /// The same for people.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CallBuilder, SessionKey, TenantEdge, Watch, tenant};
+use super::{CallBuilder, IdempotenceHint, SessionKey, TenantEdge, Watch, tenant};
 use crate::{Error, names::UserName, registry::CheckedOut, session::SessionInfo};
 
 /// A counted right to use one session.
@@ -34,6 +34,12 @@ impl Held {
     /// Whether this may be said to the server.
     pub(super) fn admit(&self, method: &str, params: Option<&[u8]>) -> Result<(), Error> {
         self.edge().admit(&self.session.key().server, method, params)
+    }
+
+    /// Whether something says that a call of the session may be made twice.
+    pub(super) fn idempotence_hint(&self, method: &str, subject: Option<&str>) -> IdempotenceHint {
+        let key = self.session.key();
+        self.edge().idempotence_hint(key.user(), &key.server, method, subject)
     }
 
     pub(super) fn edge(&self) -> &dyn TenantEdge {
@@ -77,7 +83,7 @@ impl Lease {
     /// Replaces the connection: another process, another guest. Returns when the new one is ready. Calls under way fail with
     /// [`Error::Closing`], and say whether they may have run. Where a connection is being made, that one is waited for.
     ///
-    /// A server that failed too often is tried at once.
+    /// A server that failed too often is tried at once, unless a try is waiting for its time already: that one is waited for.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ mod watch;
 pub use call::{Call, CallBuilder};
 pub use catalog::{Catalog, Scope, Server};
 pub use diagnosis::Diagnosis;
-pub(crate) use edge::{Edge, TenantEdge};
+pub(crate) use edge::{Edge, IdempotenceHint, TenantEdge};
 pub use events::{Event, Events, Lagged};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;

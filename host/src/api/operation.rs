@@ -78,6 +78,11 @@ impl Operation {
         Self { span, began: Instant::now(), method, subject, ended: None }
     }
 
+    /// What the call is about.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
     /// It has its outcome.
     pub(super) fn end(&mut self, error: Option<&Error>) {
         let failure = error.map(|error| Failure {

@@ -35,7 +35,7 @@ use crate::{
     names::{ServerName, SessionId, TenantName},
     policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
-    session::{Observer, Places, Session, SessionInfo},
+    session::{Observer, Places, Session, SessionInfo, Threads},
     telemetry,
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     /// Places of the sessions of all tenants.
     pub(super) places: Arc<Semaphore>,
+    /// What the sessions of all tenants run on.
+    pub(super) threads: Threads,
     pub(super) handler: Arc<dyn ServerRequestHandler>,
     pub(super) edge: Arc<dyn Edge>,
     pub(super) secrets: Arc<dyn SecretStore>,
@@ -183,6 +185,7 @@ impl RuntimeBuilder {
             edge: self.edge,
             secrets: self.secrets,
             client_info: self.client_info.to_string().into(),
+            threads: Threads::of(&tokio::runtime::Handle::current()),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
             numbers: AtomicU64::new(0),
@@ -333,6 +336,8 @@ impl Shared {
 
     /// Closes all sessions, or those of one generation of a tenant.
     pub(super) async fn close(&self, tenant: Option<u64>, deadline: Duration) -> DrainReport {
+        // Before they are taken: what is opened after that would be left.
+        let _refused = tenant.map(|generation| self.registry.refuse_leases(generation));
         let report = self.end(self.registry.take_all(tenant), deadline.min(LONGEST)).await;
         // It ends at once when there is no session left.
         #[cfg(target_os = "linux")]
@@ -340,6 +345,12 @@ impl Shared {
             let _ = timeout_at(Instant::now() + AFTER_KILL, self.supervisors.end()).await;
         }
         report
+    }
+
+    /// Closes one of a tenant.
+    pub(super) async fn close_one(&self, tenant: u64, id: SessionId, deadline: Duration) -> DrainReport {
+        let session = self.registry.take_one(tenant, id);
+        self.end(session.into_iter().collect(), deadline.min(LONGEST)).await
     }
 
     /// Closes those that have been idle for so long.
@@ -458,9 +469,10 @@ impl Observer for SessionObserver {
         }
     }
 
-    fn disconnected(&self, error: &Error) {
+    fn disconnected(&self, incarnation: u32, error: &Error) {
         telemetry::connection_lost(&self.key.tenant, error);
-        self.send(|session| Event::SessionDisconnected { session, code: error.code(), reason: error.to_string() });
+        let (code, reason) = (error.code(), error.to_string());
+        self.send(|session| Event::SessionDisconnected { session, incarnation, code, reason });
     }
 
     fn closing(&self, error: &Error) {

@@ -112,8 +112,9 @@ impl SessionStatus {
         let now = row.session.now();
         Self {
             session,
-            state: now.state,
-            leases: row.leases,
+            // One that was taken out of the table is closed in a moment, if it was not told so yet.
+            state: if row.leases.is_none() { "closing" } else { now.state },
+            leases: row.leases.unwrap_or_default(),
             revision: now.info.as_ref().map(|info| info.revision.clone()),
             process: now.info.and_then(|info| info.process),
             isolation: processes.isolation,

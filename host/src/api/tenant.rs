@@ -19,11 +19,11 @@ use crate::transport::http::{HttpClients, HttpConnector};
 use crate::transport::process::ProcessConnector;
 use crate::{
     Error,
-    guest::{Component, ComponentSource, Strikes},
+    guest::{Component, ComponentSource, Standing},
     names::{ServerName, SessionId, TenantName, UserName},
     policy::{Policy, SessionSecrets, ToolRules},
     registry::{Holder, Key, Row},
-    session::{Life, Places, Session, SessionSpec},
+    session::{Life, Places, Session, SessionSpec, Share},
     telemetry,
     transport::Transport,
 };
@@ -126,6 +126,7 @@ impl TenantBuilder {
         let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits)?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
+        let share = self.shared.threads.share();
         let inner = Inner {
             places,
             #[cfg(feature = "http")]
@@ -135,7 +136,8 @@ impl TenantBuilder {
             generation,
             admission,
             guest,
-            strikes: Strikes::default(),
+            standing: Standing::default(),
+            share,
             handler: self.handler,
             edge,
         };
@@ -178,7 +180,8 @@ pub(super) struct Inner {
     generation: u64,
     admission: Admission,
     guest: Component,
-    strikes: Strikes,
+    standing: Standing,
+    share: Share,
     places: Places,
     /// With the connections that are kept, which no other tenant's requests use.
     #[cfg(feature = "http")]
@@ -245,7 +248,10 @@ impl Tenant {
             Scope::Exclusive => Holder::Lease { user: user.clone(), number: shared.number() },
         };
         let key = self.key(holder, server, entry);
+        let mut is_new = false;
+        // Nothing but the session is made under the registry's lock; whoever waits for it has it connect.
         let session = shared.registry.check_out(key.clone(), |id| {
+            is_new = true;
             let observer = SessionObserver {
                 key: key.clone(),
                 id,
@@ -253,9 +259,11 @@ impl Tenant {
                 events: shared.events.clone(),
                 tenant: self.downgrade(),
             };
-            telemetry::sessions(&key.tenant, 1.0);
-            Session::open(self.spec(id, key, entry, transport, &secrets), observer, &shared.tokio)
+            Session::new(self.spec(id, key.clone(), entry, transport, &secrets), observer, &shared.tokio)
         })?;
+        if is_new {
+            telemetry::sessions(&key.tenant, 1.0);
+        }
         let info = session.session().ready().await?;
         Ok(Lease::new(session, info, Some(user), self.inner.clone()))
     }
@@ -311,7 +319,23 @@ impl Tenant {
         self.inner.shared.reap(Some(self.inner.generation), older_than).await
     }
 
+    /// Closes one session of the tenant, leased or not, politely, and by force when `deadline` has passed. Returns when nothing is
+    /// left of it. Its calls, and those of its leases, fail with [`Error::Closing`]; the next lease opens another. The report is
+    /// empty where the tenant has no such session.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the session goes on closing.
+    pub async fn close_session(&self, session: SessionId, deadline: Duration) -> DrainReport {
+        self.inner.shared.close_one(self.inner.generation, session, deadline).await
+    }
+
     /// Closes all sessions of the tenant, politely, and by force when `deadline` has passed. Returns when nothing is left.
+    /// Meanwhile leases are refused with [`Error::Closing`]; after that they open sessions again.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the sessions go on closing. Leases are not refused any more.
     pub async fn close(&self, deadline: Duration) -> DrainReport {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
@@ -384,7 +408,8 @@ impl Tenant {
             mask: secrets.mask().clone(),
             places: self.inner.places.clone(),
             component: self.inner.guest.clone(),
-            strikes: self.inner.strikes.clone(),
+            standing: self.inner.standing.clone(),
+            share: self.inner.share.clone(),
             revision: server.revision.clone(),
             client_info: shared.client_info.clone(),
             limits,

@@ -52,7 +52,10 @@ const KEYS: [&str; 24] = [
 pub(super) const ALLOW_KEYS: [&str; 3] = ["includeTools", "enabledTools", "enabled_tools"];
 pub(super) const DENY_KEYS: [&str; 3] = ["excludeTools", "disabledTools", "disabled_tools"];
 
-const TOOLS: [&str; 4] = ["allow", "deny", "rename", "describe"];
+/// Whether hints of a server are trusted.
+pub(super) const TRUST_KEY: &str = "trustIdempotenceHints";
+
+const TOOLS: [&str; 5] = ["allow", "deny", "rename", "describe", TRUST_KEY];
 
 /// The keys that belong to one way of reaching a server only.
 pub(super) const STDIO_KEYS: [&str; 7] =

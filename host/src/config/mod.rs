@@ -82,6 +82,9 @@
 //! An array is an allow list: `"tools": ["get_*"]`. So are `includeTools`, `enabledTools` and `enabled_tools`, and `excludeTools`,
 //! `disabledTools` and `disabled_tools` are deny lists, as other programs have them. Two lists that say the same are an error.
 //!
+//! `"tools": { "trustIdempotenceHints": true }` has calls made again whose connection was lost, where the server says that this does no
+//! harm; it is for servers that are trusted, see [`ToolRules::trust_idempotence_hints`](crate::ToolRules::trust_idempotence_hints).
+//!
 //! # Secrets
 //!
 //! `"env": {"TOKEN": "${secret:github/token}"}` names a secret, inside of a longer text too. It is asked for when the server is

@@ -9,7 +9,7 @@ use jsonc_parser::ast::{ObjectProp, Value};
 
 use super::{
     context::{Context, KeyPath, Members},
-    keys::{ALLOW_KEYS, DENY_KEYS, OF_TOOLS},
+    keys::{ALLOW_KEYS, DENY_KEYS, OF_TOOLS, TRUST_KEY},
 };
 use crate::names::is_tool_name;
 
@@ -26,6 +26,8 @@ pub struct ToolsEntry {
     pub rename: BTreeMap<String, String>,
     /// Other descriptions.
     pub describe: BTreeMap<String, String>,
+    /// Whether hints of the server are trusted that a tool may be called twice. None: the file says nothing of it.
+    pub trust_idempotence_hints: Option<bool>,
 }
 
 /// Reads the rules of an entry, under whatever names they are there. What is wrong with them is reported.
@@ -44,6 +46,9 @@ pub(super) fn read(context: &mut Context<'_>, key: &KeyPath, members: &Members<'
                 deny: read_deny(context, &key.member("deny"), members.get("deny").copied()),
                 rename: texts(context, &key.member("rename"), members.get("rename").copied()),
                 describe: texts(context, &key.member("describe"), members.get("describe").copied()),
+                trust_idempotence_hints: members
+                    .get(TRUST_KEY)
+                    .and_then(|property| context.boolean(&key.member(TRUST_KEY), &property.value)),
             };
             check_names(context, &key.member("rename"), &members, &entry.rename);
             OF_TOOLS.warn_of_others(context, &key, &members);

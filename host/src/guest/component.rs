@@ -18,7 +18,8 @@ use super::{
     boundary::GuestInfo,
     engine::GuestEngine,
     instance::{self, State},
-    runner::{Runner, Strikes},
+    runner::Runner,
+    standing::Standing,
 };
 use crate::Error;
 
@@ -91,7 +92,7 @@ impl Component {
 }
 
 async fn describe(code: &Arc<Code>) -> Result<GuestInfo, GuestFault> {
-    Runner::start(code, Strikes::default()).await?.describe().await
+    Runner::start(code, Standing::default()).await?.describe().await
 }
 
 impl Code {

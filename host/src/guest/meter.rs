@@ -1,10 +1,12 @@
 //! The budget of a burst: CPU time, beside a wall-clock limit.
 //!
 //! CPU time is the fair measure: on a busy machine an honest guest waits for its turn, and a wall-clock limit of the same
-//! length would end it. Reading a thread's CPU clock is a system call, so nothing is read for a burst that ends within
-//! its first tick, which is nearly every one.
+//! length would end it, or count it as slow. Reading a thread's CPU clock is a system call, so it is not read for each burst
+//! on the thread of a session, nearly all of which end within microseconds: the clock as it was up to a millisecond earlier
+//! will do, because what is asked is whether a burst has run for milliseconds.
 
 use std::{
+    cell::Cell,
     fmt,
     sync::{
         Arc,
@@ -15,18 +17,23 @@ use std::{
 
 use wasmtime::UpdateDeadline;
 
-use super::{GuestFault, ticker::TICK};
+use super::GuestFault;
 use crate::Limits;
 
+/// How old a look at the CPU clock of a session's thread may be. So much may be counted against a burst that others have used.
+const RECENT: Duration = Duration::from_millis(1);
+
 /// Where a slice of a burst runs, as the CPU clock of the worker's thread when the slice began. Zero: on the thread of the
-/// session, whose clock nobody read.
+/// session.
 #[derive(Clone, Default)]
 pub(super) struct SliceClock(Arc<AtomicU64>);
 
 impl SliceClock {
     /// To be called on the worker's thread before each slice.
-    pub(super) fn begin_slice(&self) {
-        self.0.store(thread_cpu_time().max(1), Relaxed);
+    pub(super) fn begin_slice(&self) -> Slice {
+        let slice = Slice(thread_cpu_time());
+        self.0.store(slice.0.max(1), Relaxed);
+        slice
     }
 
     /// To be called on the session's thread, before the first slice.
@@ -47,10 +54,22 @@ impl SliceClock {
     }
 }
 
+/// A slice on a worker's thread, as the CPU clock of the thread when it began.
+pub(super) struct Slice(u64);
+
+impl Slice {
+    /// CPU time since it began. To be called on the same thread.
+    pub(super) fn used(&self) -> Duration {
+        Duration::from_nanos(thread_cpu_time().saturating_sub(self.0))
+    }
+}
+
 /// The meter of one guest, restarted for each burst.
 pub(super) struct Meter {
     clock: SliceClock,
     started: Instant,
+    /// The CPU clock of the thread that the burst began on, as it was then or a moment before.
+    recent: Slice,
     used: Duration,
     slice: Duration,
     cpu_limit: Duration,
@@ -62,6 +81,7 @@ impl Meter {
         Self {
             clock: SliceClock::default(),
             started: Instant::now(),
+            recent: Slice(0),
             used: Duration::ZERO,
             slice: limits.guest_slice,
             cpu_limit: limits.guest_cpu,
@@ -75,6 +95,7 @@ impl Meter {
 
     pub(super) fn begin_burst(&mut self) {
         self.started = Instant::now();
+        self.recent = recent(self.started);
         self.used = Duration::ZERO;
     }
 
@@ -86,9 +107,13 @@ impl Meter {
         }
         match self.clock.lap() {
             Some(lap) => self.used += lap,
-            // The first slice runs on the session's thread. It may have waited, so its wall-clock time is an upper bound.
-            None if wall < self.slice => return Ok(UpdateDeadline::Continue(1)),
-            None => self.used += wall.min(TICK),
+            None => {
+                let used = self.recent.used();
+                if used < self.slice {
+                    return Ok(UpdateDeadline::Continue(1));
+                }
+                self.used += used;
+            }
         }
         if self.used > self.cpu_limit {
             return Err(Exceeded(GuestFault::CpuTime(self.cpu_limit)));
@@ -108,6 +133,21 @@ impl fmt::Display for Exceeded {
 }
 
 impl std::error::Error for Exceeded {}
+
+/// The CPU clock of this thread, as it was when somebody looked lately. Looks, if nobody did.
+fn recent(now: Instant) -> Slice {
+    thread_local! {
+        static LOOK: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
+    }
+    match LOOK.get() {
+        Some((at, time)) if now.saturating_duration_since(at) < RECENT => Slice(time),
+        _ => {
+            let time = thread_cpu_time();
+            LOOK.set(Some((now, time)));
+            Slice(time)
+        }
+    }
+}
 
 /// Nanoseconds of CPU time of this thread (clock_gettime(2), `CLOCK_THREAD_CPUTIME_ID`).
 #[cfg(unix)]

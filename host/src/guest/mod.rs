@@ -14,6 +14,8 @@
 //! | `meter` | CPU and wall-clock budget of a burst |
 //! | `ticker` | the thread that advances the epoch while guests run |
 //! | `workers` | the low-priority threads that slow bursts move to |
+//! | `turns` | whose burst they take next: tenants in turn |
+//! | `standing` | which sessions of a tenant begin their bursts there |
 //! | `runner` | where a burst runs: first slice here, the rest there |
 
 mod bindings;
@@ -24,7 +26,9 @@ mod fault;
 mod instance;
 mod meter;
 mod runner;
+mod standing;
 mod ticker;
+mod turns;
 mod workers;
 
 pub use component::{Component, ComponentSource};
@@ -32,4 +36,5 @@ pub use fault::GuestFault;
 pub use instance::Instance;
 
 pub(crate) use engine::GuestEngine;
-pub(crate) use runner::{Batch, Runner, Strikes};
+pub(crate) use runner::{Batch, Runner};
+pub(crate) use standing::Standing;

@@ -1,16 +1,17 @@
 //! Where a burst runs: its first slice on the thread of the session, the rest on the low-priority threads.
 //!
-//! Nearly every burst ends within microseconds, so the session's own thread is the fastest place for it. One that a tick
-//! meets is moved, future and `Store`, and its session has a *strike*: its next bursts start on the low-priority threads,
-//! until enough of them were short.
+//! Nearly every burst ends within microseconds, so the session's own thread is the fastest place for it. One that a tick finds
+//! to be slow is moved, future and `Store`, and its session is on probation: its next bursts begin on the low-priority threads,
+//! until it has not been slow for a while (see [`standing`](super::standing)).
 
 use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::oneshot, time::timeout};
@@ -21,16 +22,9 @@ use super::{
     component::Code,
     engine::GuestEngine,
     meter::SliceClock,
+    standing::{Admission, PROBATION, Standing},
     workers::Job,
 };
-
-/// Short bursts in a row after which a session with a strike may run on its own thread again.
-const REDEMPTION: u32 = 64;
-
-/// How often guests of one component used up their budget, for one tenant. While there is any, its sessions start on the
-/// low-priority threads: a guest that is restarted after each trap must not get a first slice each time.
-#[derive(Clone, Default)]
-pub(crate) struct Strikes(Arc<AtomicU32>);
 
 /// Events and what the guest answered to them, together, because effects name parts of events.
 pub(crate) struct Batch {
@@ -43,19 +37,24 @@ pub(crate) struct Runner {
     /// None after a fault, and while a burst runs.
     instance: Option<Instance>,
     placement: Placement,
-    strikes: Strikes,
+    standing: Standing,
     engine: Arc<GuestEngine>,
 }
 
+/// Where bursts begin.
 enum Placement {
-    Session,
-    Workers { short: u32 },
+    /// On its own thread, for as long as its tenant may.
+    Session(Admission),
+    /// On the low-priority threads, on probation since it was slow last.
+    Workers { since: Instant },
 }
 
 impl Runner {
-    pub(super) async fn start(code: &Arc<Code>, strikes: Strikes) -> Result<Self, GuestFault> {
-        let placement = if strikes.0.load(Relaxed) == 0 { Placement::Session } else { Placement::Workers { short: 0 } };
-        let mut runner = Self { instance: None, placement, strikes, engine: code.engine.clone() };
+    pub(super) async fn start(code: &Arc<Code>, standing: Standing) -> Result<Self, GuestFault> {
+        let now = Instant::now();
+        // One that was restarted for being slow must not get a first slice each time.
+        let placement = standing.admit(now).map_or(Placement::Workers { since: now }, Placement::Session);
+        let mut runner = Self { instance: None, placement, standing, engine: code.engine.clone() };
 
         // A start function is guest code like any other.
         let (code, store) = (code.clone(), code.store());
@@ -66,8 +65,8 @@ impl Runner {
     }
 
     /// Instantiates a guest for a session.
-    pub(crate) async fn new(component: &Component, strikes: Strikes) -> Result<Self, GuestFault> {
-        Self::start(component.code(), strikes).await
+    pub(crate) async fn new(component: &Component, standing: Standing) -> Result<Self, GuestFault> {
+        Self::start(component.code(), standing).await
     }
 
     pub(super) async fn describe(mut self) -> Result<GuestInfo, GuestFault> {
@@ -99,10 +98,10 @@ impl Runner {
         self.instance.is_some()
     }
 
-    /// Counts a budget that was used up against the component.
+    /// Counts a budget that was used up against the tenant.
     fn judge<T>(&self, result: Result<T, GuestFault>) -> Result<T, GuestFault> {
         if let Err(GuestFault::CpuTime(_)) = result {
-            self.strikes.0.fetch_add(1, Relaxed);
+            self.standing.used_up(Instant::now());
         }
         result
     }
@@ -115,48 +114,63 @@ impl Runner {
         let mut burst: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(burst);
         clock.reset();
 
-        if let Placement::Session = self.placement {
+        if self.begins_on_session() {
             let mut context = Context::from_waker(Waker::noop());
             if let Poll::Ready(result) = burst.as_mut().poll(&mut context) {
                 return Ok(result);
             }
-            self.placement = Placement::Workers { short: 0 };
+            let now = Instant::now();
+            self.standing.took_thread(now);
+            self.placement = Placement::Workers { since: now };
         }
 
         let (sender, receiver) = oneshot::channel();
         let abandoned = Arc::new(AtomicBool::new(false));
-        let mut slices = 0_u32;
+        let mut used = Duration::ZERO;
         let job = async move {
             let result = std::future::poll_fn(|context| {
-                slices += 1;
-                burst.as_mut().poll(context)
+                let slice = clock.begin_slice();
+                let polled = burst.as_mut().poll(context);
+                used += slice.used();
+                polled
             })
             .await;
             // Nobody may be waiting any more; then the guest is dropped here.
-            let _ = sender.send((result, slices));
+            let _ = sender.send((result, used));
         };
         let _abandon = AbandonOnDrop(abandoned.clone());
-        self.engine.workers.submit(Job { burst: Box::pin(job), clock, abandoned });
+        self.engine.workers.submit(self.standing.party(), Job { burst: Box::pin(job), abandoned });
 
         // The meter ends a guest that runs for too long. This limit is for one that does not get to run.
         let limit = self.engine.limits.guest_wall;
         match timeout(limit, receiver).await {
-            Ok(Ok((result, slices))) => {
-                self.note_slices(slices);
+            Ok(Ok((result, used))) => {
+                if used >= self.engine.limits.guest_slice {
+                    let now = Instant::now();
+                    self.standing.slow(now);
+                    self.placement = Placement::Workers { since: now };
+                }
                 Ok(result)
             }
             Ok(Err(_)) => Err(GuestFault::Trap("the burst was dropped by the engine".to_owned())),
-            // Not a strike: it had no turn, which says nothing of the guest.
+            // Not held against it: it had no turn, which says nothing of the guest.
             Err(_) => Err(GuestFault::WallClock(limit)),
         }
     }
 
-    fn note_slices(&mut self, slices: u32) {
-        if let Placement::Workers { short } = &mut self.placement {
-            *short = if slices <= 1 { *short + 1 } else { 0 };
-            if *short >= REDEMPTION && self.strikes.0.load(Relaxed) == 0 {
-                self.placement = Placement::Session;
+    fn begins_on_session(&mut self) -> bool {
+        match self.placement {
+            Placement::Session(admission) if self.standing.holds(admission) => return true,
+            Placement::Session(_) => {}
+            Placement::Workers { since } if since.elapsed() < PROBATION => return false,
+            Placement::Workers { .. } => {}
+        }
+        match self.standing.admit(Instant::now()) {
+            Some(admission) => {
+                self.placement = Placement::Session(admission);
+                true
             }
+            None => false,
         }
     }
 }

@@ -10,10 +10,12 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use super::{admission::named_tool, catalog::Catalogs, rules::Rules, telemetry, tool_call::CALL_TOOL};
+use super::{
+    admission::named_tool, catalog::Catalogs, reading::Readers, rules::Rules, telemetry, tool_call::CALL_TOOL,
+};
 use crate::{
-    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules,
-    api::{CallEnded, ConnectionEnded, Edge, TenantEdge},
+    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules, UserName,
+    api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
 };
 
 /// "Server Features / Tools / List Changed Notification".
@@ -29,7 +31,8 @@ pub(crate) struct McpEdge {
 impl Edge for McpEdge {
     fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error> {
         let rules = Rules::new(catalog, rules)?;
-        Ok(Box::new(McpTenant { rules, catalogs: Catalogs::new(limits, self.generations.clone()) }))
+        let catalogs = Catalogs::new(limits, self.generations.clone());
+        Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::default() }))
     }
 }
 
@@ -37,6 +40,7 @@ impl Edge for McpEdge {
 pub(super) struct McpTenant {
     rules: Rules,
     catalogs: Catalogs,
+    readers: Readers,
 }
 
 /// What this module keeps of a tenant.
@@ -48,6 +52,10 @@ pub(super) fn of(edge: &dyn TenantEdge) -> &McpTenant {
 impl McpTenant {
     pub(super) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
     }
 
     pub(super) fn catalogs(&self) -> &Catalogs {
@@ -62,6 +70,19 @@ impl TenantEdge for McpTenant {
         }
         let tool = named_tool(params).map_err(|problem| Rules::refuse_unnamed(server, &problem))?;
         self.rules.admit(server, &tool)
+    }
+
+    fn idempotence_hint(
+        &self,
+        user: Option<&UserName>,
+        server: &ServerName,
+        method: &str,
+        subject: Option<&str>,
+    ) -> IdempotenceHint {
+        let Some(tool) = subject.filter(|_| method == CALL_TOOL && self.rules.trust_idempotence_hints(server)) else {
+            return IdempotenceHint::None;
+        };
+        self.catalogs.idempotence_hint(user, server, tool)
     }
 
     fn opened(&self, tenant: &Tenant, session: &SessionKey) {

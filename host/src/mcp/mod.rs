@@ -16,6 +16,7 @@ mod catalog;
 mod content;
 mod decode;
 mod edge;
+mod reading;
 mod rules;
 mod telemetry;
 mod tool;
@@ -49,8 +50,9 @@ impl Lease {
     /// All tools of the server, and how many bytes it needed to say so.
     async fn list_tools(&self) -> Result<(Vec<Tool>, usize), Error> {
         let list = self.call("tools/list").progress(false).all_pages().start().await?;
-        let tools = tool::list(&list).map_err(|detail| self.broke_protocol(detail))?;
-        Ok((tools, list.len()))
+        let bytes = list.len();
+        let tools = edge::of(self.edge()).readers().read(list, tool::list).await;
+        Ok((tools.map_err(|detail| self.broke_protocol(detail))?, bytes))
     }
 
     /// Prepares a call of a tool, by the name that the server has for it. `arguments` are its input: a JSON object, as the tool's

@@ -63,9 +63,21 @@ impl Rules {
         self.first(server, |rules| rules.name(tool))
     }
 
+    /// Whether a tool of the server may have this name in place of its own.
+    pub(super) fn give(&self, server: &ServerName, name: &str) -> bool {
+        self.of_servers.get(server).is_some_and(|rules| rules.gives(name)) || self.of_tenant.gives(name)
+    }
+
     /// The description that a tool has in place of its own.
     pub(super) fn description(&self, server: &ServerName, tool: &str) -> Option<&str> {
         self.first(server, |rules| rules.description(tool))
+    }
+
+    /// Whether a server is believed that a tool may be called twice: somebody says so, and nobody otherwise.
+    pub(super) fn trust_idempotence_hints(&self, server: &ServerName) -> bool {
+        let of_server = self.of_servers.get(server).and_then(ToolRules::trusts_idempotence_hints);
+        let said = [of_server, self.of_tenant.trusts_idempotence_hints()];
+        said.contains(&Some(true)) && !said.contains(&Some(false))
     }
 
     /// Leaves out what is denied.
@@ -126,6 +138,27 @@ mod tests {
         assert_eq!(rules.description(&github, "get"), Some("of the server"));
         assert_eq!(rules.description(&other, "get"), Some("of the tenant"));
         assert!(!rules.restrict(&github));
+    }
+
+    #[test]
+    fn hints_are_trusted_where_somebody_says_so_and_nobody_otherwise() {
+        let says = |trust: Option<bool>| {
+            trust.map_or_else(ToolRules::new, |trust| ToolRules::new().trust_idempotence_hints(trust))
+        };
+        let cases = [
+            (None, None, false),
+            (Some(true), None, true),
+            (None, Some(true), true),
+            (Some(true), Some(true), true),
+            (Some(false), Some(true), false),
+            (Some(true), Some(false), false),
+            (Some(false), None, false),
+        ];
+
+        for (of_server, of_tenant, trusted) in cases {
+            let rules = Rules::new(&catalog(says(of_server)), &says(of_tenant)).unwrap();
+            assert_eq!(rules.trust_idempotence_hints(&"github".into()), trusted, "{of_server:?} {of_tenant:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,6 +13,8 @@ use serde_json::{Value, value::RawValue};
 use super::{
     content::Content,
     decode::{object, text},
+    edge,
+    reading::{Readers, Reading},
     telemetry::TOOL_ERROR,
 };
 use crate::{Call, CallBuilder, CallId, Error, Lease, MayHaveRun, ServerName};
@@ -36,12 +38,13 @@ pub(super) fn arguments(arguments: &impl Serialize) -> Result<Box<RawValue>, Err
 pub struct ToolCallBuilder {
     call: CallBuilder,
     server: ServerName,
+    readers: Readers,
 }
 
 impl ToolCallBuilder {
     pub(super) fn new(lease: &Lease, name: &str, arguments: &RawValue) -> Self {
         let call = lease.call(CALL_TOOL).about(name).params(&Params { name, arguments });
-        Self { call, server: lease.session().server }
+        Self { call, server: lease.session().server, readers: edge::of(lease.edge()).readers().clone() }
     }
 
     /// See [`CallBuilder::deadline`].
@@ -64,7 +67,7 @@ impl ToolCallBuilder {
 
     /// Makes the call.
     pub fn start(self) -> ToolCall {
-        ToolCall { call: self.call.start(), server: self.server }
+        ToolCall { call: self.call.start(), reading: None, server: self.server, readers: self.readers }
     }
 }
 
@@ -86,7 +89,10 @@ impl Serialize for Params<'_> {
 #[must_use = "dropping a call cancels it"]
 pub struct ToolCall {
     call: Call,
+    /// The result, once it is there.
+    reading: Option<Reading<ToolResult>>,
     server: ServerName,
+    readers: Readers,
 }
 
 impl ToolCall {
@@ -105,19 +111,24 @@ impl Future for ToolCall {
     type Output = Result<ToolResult, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.call).poll(context).map(|outcome| {
-            let result = ToolResult::new(outcome?).map_err(|detail| Error::Protocol {
-                server: self.server.clone(),
-                detail,
-                may_have_run: MayHaveRun::Yes,
-            });
-            match &result {
-                Ok(result) if result.is_error => self.call.failed(TOOL_ERROR),
-                Ok(_) => {}
-                Err(error) => self.call.failed(error.code()),
+        let result = loop {
+            if let Some(reading) = &mut self.reading {
+                break ready!(Pin::new(reading).poll(context));
             }
-            result
-        })
+            let raw = ready!(Pin::new(&mut self.call).poll(context))?;
+            self.reading = Some(self.readers.read(raw, ToolResult::new));
+        };
+        let result = result.map_err(|detail| Error::Protocol {
+            server: self.server.clone(),
+            detail,
+            may_have_run: MayHaveRun::Yes,
+        });
+        match &result {
+            Ok(result) if result.is_error => self.call.failed(TOOL_ERROR),
+            Ok(_) => {}
+            Err(error) => self.call.failed(error.code()),
+        }
+        Poll::Ready(result)
     }
 }
 

@@ -33,6 +33,8 @@ pub struct ToolRules {
     deny: Vec<String>,
     names: BTreeMap<String, String>,
     descriptions: BTreeMap<String, String>,
+    /// None: these rules say nothing of it.
+    trust_idempotence_hints: Option<bool>,
 }
 
 impl ToolRules {
@@ -78,6 +80,26 @@ impl ToolRules {
         self
     }
 
+    /// Whether calls of a tool are made again, once, where their connection was lost before the answer came and the server says of
+    /// the tool, by `readOnlyHint` or `idempotentHint`, that a second call does no more than the first. Default: no; then only those are
+    /// made again of which the caller says so ([`ToolCallBuilder::idempotent`](crate::mcp::ToolCallBuilder::idempotent), which
+    /// counts more than any hint).
+    ///
+    /// **Hints are what a server says of itself.** The specification has clients take them as untrusted unless they come from a
+    /// server that is trusted: one that calls a payment read-only has it made twice. So allow this for servers whose hints you have
+    /// read, rather than for a tenant; in the rules of a tenant it is for all of its servers, those that it brings itself
+    /// included. Where those of the tenant or those of the server say `false`, hints are not trusted.
+    ///
+    /// A hint counts if the user's catalog has it when the call is made, and has it still, and not as
+    /// [stale](crate::mcp::CatalogTool::stale), when the connection is lost. So without [`Tenant::tools`](crate::Tenant::tools) or
+    /// [`Tenant::call_tool`](crate::Tenant::call_tool) none does; and none of a server that has announced other tools, or has been
+    /// connected to anew, until it has said which they are. Of raw calls none counts.
+    #[must_use]
+    pub fn trust_idempotence_hints(mut self, trust: bool) -> Self {
+        self.trust_idempotence_hints = Some(trust);
+        self
+    }
+
     /// What is wrong with the rules, if anything is.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self.names.iter().find(|(_, name)| !is_tool_name(name)) {
@@ -111,6 +133,16 @@ impl ToolRules {
     /// The name that a tool has in place of its own.
     pub(crate) fn name(&self, tool: &str) -> Option<&str> {
         self.names.get(tool).map(String::as_str)
+    }
+
+    /// Whether some tool has this name in place of its own.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        self.names.values().any(|given| given == name)
+    }
+
+    /// Whether hints are trusted, where the rules say so or otherwise.
+    pub(crate) fn trusts_idempotence_hints(&self) -> Option<bool> {
+        self.trust_idempotence_hints
     }
 
     /// The description that a tool has in place of its own.

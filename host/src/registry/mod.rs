@@ -8,12 +8,16 @@
 //! A session counts a lease from the moment that somebody waits for it to open, so that a slow open is not idle. One key has
 //! one opening session however many wait for it.
 
+mod lock;
+#[cfg(test)]
+mod models;
 mod reap;
 mod table;
 
 use std::{
+    ops::DerefMut,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -21,6 +25,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
+use lock::{Handle, Lock};
 pub(crate) use reap::reap_idle;
 use table::{Minted, Refused, Room, Table};
 
@@ -69,8 +74,8 @@ impl Key {
     }
 }
 
-pub(crate) struct Registry {
-    table: Mutex<Table<Arc<Session>>>,
+pub(crate) struct Registry<L = Mutex<Table<Arc<Session>>>> {
+    table: L,
     /// Told when a session has become idle and the reaper sleeps.
     idled: Notify,
     /// Nothing is idle as far as the reaper knows: it waits to be told.
@@ -79,20 +84,20 @@ pub(crate) struct Registry {
 }
 
 /// A session as the table has it.
-pub(crate) struct Row {
+pub(crate) struct Row<S = Arc<Session>> {
     pub(crate) key: Key,
-    pub(crate) session: Arc<Session>,
-    pub(crate) leases: usize,
+    pub(crate) session: S,
+    /// None: it was taken out of the table to be closed, whether or not it has heard of that.
+    pub(crate) leases: Option<usize>,
 }
 
-impl Registry {
+impl<L: Lock> Registry<L> {
     pub(crate) fn new(limits: Arc<Limits>) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), idled: Notify::new(), reaper_sleeps: AtomicBool::new(false), limits })
+        Arc::new(Self { table: L::default(), idled: Notify::new(), reaper_sleeps: AtomicBool::new(false), limits })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table<Arc<Session>>> {
-        // What runs under the lock cannot panic between two changes that belong together.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> impl DerefMut<Target = Table<L::Session>> {
+        self.table.table()
     }
 
     /// Mints a lease for the session of a key, which `open` begins to open if there is none. Where the tenant or the runtime has
@@ -100,8 +105,8 @@ impl Registry {
     pub(crate) fn check_out(
         self: &Arc<Self>,
         key: Key,
-        open: impl FnOnce(SessionId) -> Arc<Session>,
-    ) -> Result<CheckedOut, Error> {
+        open: impl FnOnce(SessionId) -> L::Session,
+    ) -> Result<CheckedOut<L>, Error> {
         let room = Room { of_tenant: self.limits.sessions_per_tenant, of_runtime: self.limits.sessions_per_runtime };
         let minted = self.table().check_out(&key, room, Instant::now(), open);
         let Minted { session, evicted } = minted.map_err(|refused| self.refusal(refused, &key.tenant))?;
@@ -115,19 +120,20 @@ impl Registry {
 
     /// Mints a lease for a session that can be leased, and for no other of its key. That is no use of it: when the lease is given
     /// back, the session has been idle for as long as without it.
-    pub(crate) fn rejoin(self: &Arc<Self>, key: Key, id: SessionId) -> Option<CheckedOut> {
+    pub(crate) fn rejoin(self: &Arc<Self>, key: Key, id: SessionId) -> Option<CheckedOut<L>> {
         let session = self.table().rejoin(&key, id)?;
         Some(CheckedOut::new(key, session, self.clone(), false))
     }
 
     /// Whether leases are minted at all, or why not.
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        if self.table().is_draining() { Err(closing()) } else { Ok(()) }
+        if self.table().is_draining() { Err(closing("the runtime".to_owned())) } else { Ok(()) }
     }
 
     fn refusal(&self, refused: Refused, tenant: &TenantName) -> Error {
         match refused {
-            Refused::Draining => closing(),
+            Refused::Draining => closing("the runtime".to_owned()),
+            Refused::TenantClosing => closing(format!("tenant `{tenant}`")),
             Refused::TenantFull => Error::AtCapacity {
                 scope: format!("tenant `{tenant}`"),
                 limit: self.limits.sessions_per_tenant,
@@ -176,23 +182,35 @@ impl Registry {
     }
 
     /// Takes all sessions, or those of one generation of a tenant, out of the table, leased or not, to be closed.
-    pub(crate) fn take_all(&self, tenant: Option<u64>) -> Vec<(Key, Arc<Session>)> {
+    pub(crate) fn take_all(&self, tenant: Option<u64>) -> Vec<(Key, L::Session)> {
         let mut table = self.table();
         if tenant.is_none() {
             table.drain();
         }
-        table.take_all(of_generation(tenant))
+        let chosen = of_generation(tenant);
+        table.take_all(|key, _| chosen(key))
+    }
+
+    /// Takes one session of a tenant out of the table, leased or not, to be closed. None: it is gone.
+    pub(crate) fn take_one(&self, generation: u64, id: SessionId) -> Option<(Key, L::Session)> {
+        self.table().take_all(|key, of| key.generation == generation && of == id).pop()
+    }
+
+    /// Mints no lease of a tenant until what this returns is dropped.
+    pub(crate) fn refuse_leases(self: &Arc<Self>, generation: u64) -> LeasesRefused<L> {
+        self.table().refuse(generation);
+        LeasesRefused { registry: self.clone(), generation }
     }
 
     /// Takes sessions of one generation of a tenant, or of all, out of the table that have been without a lease for so long.
-    pub(crate) fn take_idle(&self, tenant: Option<u64>, older_than: Duration) -> Vec<(Key, Arc<Session>)> {
+    pub(crate) fn take_idle(&self, tenant: Option<u64>, older_than: Duration) -> Vec<(Key, L::Session)> {
         self.table().take_idle(older_than, Instant::now(), of_generation(tenant))
     }
 
     /// All sessions, those that are being closed included.
-    pub(crate) fn rows(&self) -> Vec<Row> {
+    pub(crate) fn rows(&self) -> Vec<Row<L::Session>> {
         let table = self.table();
-        let row = |(key, session, leases): (&Key, &Arc<Session>, usize)| Row {
+        let row = |(key, session, leases): (&Key, &L::Session, Option<usize>)| Row {
             key: key.clone(),
             session: session.clone(),
             leases,
@@ -201,8 +219,8 @@ impl Registry {
     }
 }
 
-fn closing() -> Error {
-    Error::Closing { what: "the runtime".to_owned(), may_have_run: MayHaveRun::No }
+fn closing(what: String) -> Error {
+    Error::Closing { what, may_have_run: MayHaveRun::No }
 }
 
 /// Chooses the sessions of one generation of a tenant, or all.
@@ -210,17 +228,29 @@ fn of_generation(tenant: Option<u64>) -> impl Fn(&Key) -> bool {
     move |key| tenant.is_none_or(|generation| key.generation == generation)
 }
 
+/// The leases of a tenant are refused for as long as this lives.
+pub(crate) struct LeasesRefused<L: Lock = Mutex<Table<Arc<Session>>>> {
+    registry: Arc<Registry<L>>,
+    generation: u64,
+}
+
+impl<L: Lock> Drop for LeasesRefused<L> {
+    fn drop(&mut self) {
+        self.registry.table().reopen(self.generation);
+    }
+}
+
 /// A lease as the registry counts it: dropping it gives it back, wherever that happens.
-pub(crate) struct CheckedOut {
+pub(crate) struct CheckedOut<L: Lock = Mutex<Table<Arc<Session>>>> {
     key: Key,
-    session: Arc<Session>,
-    registry: Arc<Registry>,
+    session: L::Session,
+    registry: Arc<Registry<L>>,
     /// Whether the session counts as used when it is given back.
     is_use: bool,
 }
 
-impl CheckedOut {
-    fn new(key: Key, session: Arc<Session>, registry: Arc<Registry>, is_use: bool) -> Self {
+impl<L: Lock> CheckedOut<L> {
+    fn new(key: Key, session: L::Session, registry: Arc<Registry<L>>, is_use: bool) -> Self {
         telemetry::leases(&key.tenant, 1.0);
         Self { key, session, registry, is_use }
     }
@@ -229,12 +259,12 @@ impl CheckedOut {
         &self.key
     }
 
-    pub(crate) fn session(&self) -> &Arc<Session> {
+    pub(crate) fn session(&self) -> &L::Session {
         &self.session
     }
 }
 
-impl Drop for CheckedOut {
+impl<L: Lock> Drop for CheckedOut<L> {
     fn drop(&mut self) {
         let (key, id) = (&self.key, self.session.id());
         if self.is_use {

@@ -4,8 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Registry;
-use crate::session::Session;
+use super::{Registry, lock::Lock};
 
 /// Closes sessions that have been without a lease for too long. Ends by being aborted.
 pub(crate) async fn reap_idle(registry: Arc<Registry>) {
@@ -28,9 +27,9 @@ pub(crate) async fn reap_idle(registry: Arc<Registry>) {
     }
 }
 
-impl Registry {
+impl<L: Lock> Registry<L> {
     /// Takes sessions that are idle for too long out of the table. Also when the next one will be.
-    fn take_expired(&self, now: Instant) -> (Vec<Arc<Session>>, Option<Instant>) {
+    pub(super) fn take_expired(&self, now: Instant) -> (Vec<L::Session>, Option<Instant>) {
         let mut table = self.table();
         let expired = table.take_idle(self.limits.idle, now, |_| true);
         let next = table.longest_idle().map(|since| since + self.limits.idle);

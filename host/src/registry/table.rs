@@ -15,7 +15,7 @@ use super::Key;
 use crate::names::{SessionId, TenantName};
 
 /// Sessions, each by its handle `S`.
-pub(super) struct Table<S> {
+pub(crate) struct Table<S> {
     open: HashMap<Key, Entry<S>>,
     /// Taken out of `open`, but not yet gone.
     closing: HashMap<SessionId, (Key, S)>,
@@ -23,6 +23,8 @@ pub(super) struct Table<S> {
     tenants: HashMap<TenantName, OfTenant>,
     last_id: u64,
     draining: bool,
+    /// Generations of tenants that are being closed, and how often.
+    closing_tenants: HashMap<u64, usize>,
 }
 
 struct Entry<S> {
@@ -61,6 +63,8 @@ pub(super) struct Minted<S> {
 pub(super) enum Refused {
     /// Everything is being closed.
     Draining,
+    /// All of the tenant is.
+    TenantClosing,
     /// All sessions of the tenant are held, and there may be no more of it.
     TenantFull,
     /// All sessions of the tenant are held, and there may be no more of anybody.
@@ -69,7 +73,14 @@ pub(super) enum Refused {
 
 impl<S> Default for Table<S> {
     fn default() -> Self {
-        Self { open: HashMap::new(), closing: HashMap::new(), tenants: HashMap::new(), last_id: 0, draining: false }
+        Self {
+            open: HashMap::new(),
+            closing: HashMap::new(),
+            tenants: HashMap::new(),
+            last_id: 0,
+            draining: false,
+            closing_tenants: HashMap::new(),
+        }
     }
 }
 
@@ -83,17 +94,9 @@ impl<S: Clone> Table<S> {
         now: Instant,
         open: impl FnOnce(SessionId) -> S,
     ) -> Result<Minted<S>, Refused> {
-        if self.draining {
-            return Err(Refused::Draining);
-        }
-        if let Some(entry) = self.open.get_mut(key) {
-            if entry.leases == 0
-                && let Some(tenant) = self.tenants.get_mut(&key.tenant)
-            {
-                tenant.idle.remove(&(entry.idle_since, entry.id));
-            }
-            entry.leases += 1;
-            return Ok(Minted { session: entry.session.clone(), evicted: None });
+        self.admit(key)?;
+        if let Some(session) = self.lease(key) {
+            return Ok(Minted { session, evicted: None });
         }
         let evicted = self.make_room(&key.tenant, room)?;
         self.last_id += 1;
@@ -120,7 +123,23 @@ impl<S: Clone> Table<S> {
 
     /// Mints a lease for a session that is there, and for no other.
     pub(super) fn rejoin(&mut self, key: &Key, id: SessionId) -> Option<S> {
-        let entry = self.open.get_mut(key).filter(|entry| entry.id == id && !self.draining)?;
+        self.admit(key).ok()?;
+        self.open.get(key).filter(|entry| entry.id == id)?;
+        self.lease(key)
+    }
+
+    fn admit(&self, key: &Key) -> Result<(), Refused> {
+        if self.draining {
+            return Err(Refused::Draining);
+        }
+        if self.closing_tenants.contains_key(&key.generation) {
+            return Err(Refused::TenantClosing);
+        }
+        Ok(())
+    }
+
+    fn lease(&mut self, key: &Key) -> Option<S> {
+        let entry = self.open.get_mut(key)?;
         if entry.leases == 0
             && let Some(tenant) = self.tenants.get_mut(&key.tenant)
         {
@@ -167,28 +186,47 @@ impl<S: Clone> Table<S> {
         self.draining = true;
     }
 
+    /// No lease of a tenant is minted until [`reopen`](Self::reopen) was called as often as this.
+    pub(super) fn refuse(&mut self, generation: u64) {
+        *self.closing_tenants.entry(generation).or_default() += 1;
+    }
+
+    pub(super) fn reopen(&mut self, generation: u64) {
+        if let Some(closings) = self.closing_tenants.get_mut(&generation) {
+            *closings -= 1;
+            if *closings == 0 {
+                self.closing_tenants.remove(&generation);
+            }
+        }
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// Takes sessions out of the table, held or not. Returns all that are not gone, those that were taken out before included.
-    pub(super) fn take_all(&mut self, chosen: impl Fn(&Key) -> bool) -> Vec<(Key, S)> {
-        let keys: Vec<Key> = self.open.keys().filter(|key| chosen(key)).cloned().collect();
+    /// Takes sessions out of the table, held or not. Returns all that are not gone, by id, those that were taken out before
+    /// included.
+    pub(super) fn take_all(&mut self, chosen: impl Fn(&Key, SessionId) -> bool) -> Vec<(Key, S)> {
+        let keys: Vec<Key> =
+            self.open.iter().filter(|(key, entry)| chosen(key, entry.id)).map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.take(&key);
         }
-        self.closing.values().filter(|(key, _)| chosen(key)).cloned().collect()
+        let all = self.closing.iter().filter(|(id, (key, _))| chosen(key, **id));
+        let by_id: BTreeMap<_, _> = all.map(|(id, session)| (*id, session.clone())).collect();
+        by_id.into_values().collect()
     }
 
-    /// Takes sessions out of the table that nobody has held for so long.
+    /// Takes sessions out of the table that nobody has held for so long. Returns them by id.
     pub(super) fn take_idle(&mut self, long: Duration, now: Instant, chosen: impl Fn(&Key) -> bool) -> Vec<(Key, S)> {
         let long_enough = |since: &Instant| *since + long <= now;
         let idle = self
             .tenants
             .values()
-            .flat_map(|tenant| tenant.idle.iter().take_while(|((since, _), _)| long_enough(since)).map(|(_, key)| key));
-        let keys: Vec<Key> = idle.filter(|key| chosen(key)).cloned().collect();
-        keys.into_iter().filter_map(|key| self.take(&key).map(|session| (key, session))).collect()
+            .flat_map(|tenant| tenant.idle.iter().take_while(|((since, _), _)| long_enough(since)));
+        let by_id: BTreeMap<SessionId, Key> =
+            idle.filter(|(_, key)| chosen(key)).map(|((_, id), key)| (*id, key.clone())).collect();
+        by_id.into_values().filter_map(|key| self.take(&key).map(|session| (key, session))).collect()
     }
 
     /// Since when somebody's session has been idle for longest.
@@ -196,10 +234,10 @@ impl<S: Clone> Table<S> {
         self.tenants.values().filter_map(|tenant| tenant.idle.keys().next()).map(|(since, _)| *since).min()
     }
 
-    /// All sessions with their leases, those that are being closed included.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, usize)> {
-        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, entry.leases));
-        open.chain(self.closing.values().map(|(key, session)| (key, session, 0)))
+    /// All sessions with their leases. Those without a number were taken out, and are not gone yet.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, Option<usize>)> {
+        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, Some(entry.leases)));
+        open.chain(self.closing.values().map(|(key, session)| (key, session, None)))
     }
 
     /// Takes a session out of `open`, to be closed.

@@ -26,6 +26,8 @@ pub(crate) struct CallRequest {
     pub(crate) all_pages: bool,
     /// In all; none: the limits, which progress extends.
     pub(crate) deadline: Option<Duration>,
+    /// How much of its time in all an earlier try has taken.
+    pub(crate) spent: Duration,
 }
 
 /// How long a guest may take to complete a call whose caller has its outcome already.
@@ -97,6 +99,8 @@ impl Calls {
             Some(deadline) => (deadline, deadline),
             None => (limits.call, limits.call_total.max(limits.call)),
         };
+        let total = total.saturating_sub(request.spent);
+        let allowed = allowed.min(total);
         let due = now + allowed;
         deadlines.set(due, Due::Call(id));
         let call = OpenCall {

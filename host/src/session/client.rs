@@ -21,11 +21,12 @@ use super::{
     owner::{self, Inbox},
     reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
+    turn::Share,
     watched::ClientWatched,
 };
 use crate::{
     Error, Limits, MayHaveRun,
-    guest::{Component, Strikes, boundary::Answer},
+    guest::{Component, Standing, boundary::Answer},
     names::{ServerName, SessionId, TenantName, UserName},
     policy::Mask,
     transport::Transport,
@@ -44,7 +45,8 @@ pub(crate) struct SessionSpec {
     /// Where each client takes a place before its first connection.
     pub(crate) places: super::Places,
     pub(crate) component: Component,
-    pub(crate) strikes: Strikes,
+    pub(crate) standing: Standing,
+    pub(crate) share: Share,
     /// The revision to speak, where the catalog fixes it.
     pub(crate) revision: Option<String>,
     pub(crate) client_info: Bytes,
@@ -159,10 +161,6 @@ impl Client {
             watched: ClientWatched::new(spec.id, state),
         });
         (client, owner::run(spec, birth, Inbox { calls: incoming, orders, close, control }, state_sender))
-    }
-
-    pub(super) fn now(&self) -> State {
-        self.watched.now()
     }
 
     /// Waits until it is ready.

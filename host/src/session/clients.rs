@@ -9,6 +9,7 @@
 //! What remains of clients that have ended is waited for here too: a session is gone when nothing is left of any of them.
 
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -20,14 +21,15 @@ use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    CallId, OpenCall, SessionInfo, SessionSpec, State,
-    breaker::{Admission, Breaker, BreakerState},
+    CallId, OpenCall, SessionInfo, SessionSpec,
+    breaker::BreakerState,
     calls::CallRequest,
     client::{Birth, Client, ClientObserver},
     reply::Reply,
+    succession::{NoClient, Succession, Turn},
     watched::{Life, Watched},
 };
-use crate::{Error, MayHaveRun, names::SessionId};
+use crate::{Error, MayHaveRun, future::BoxFuture, names::SessionId};
 
 /// Who hears of a session.
 pub(crate) trait Observer: Send + Sync + 'static {
@@ -36,47 +38,26 @@ pub(crate) trait Observer: Send + Sync + 'static {
     fn notified(&self, method: String, params: Bytes);
     /// A client that was ready has ended, for whatever reason, after so long.
     fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error);
-    /// A client has ended, and not because the session was closed.
-    fn disconnected(&self, error: &Error);
+    /// The present client has ended, by itself. `incarnation` is the number of its connection.
+    fn disconnected(&self, incarnation: u32, error: &Error);
     /// The session takes no calls any more, and why. Called once, before its processes have ended.
     fn closing(&self, error: &Error);
     /// Nothing of the session is left. Called once.
     fn closed(&self);
 }
 
-/// A session. Dropping the last handle closes it.
+/// A session. Dropping the last handle has its clients close.
 pub(crate) struct Session {
     spec: Arc<SessionSpec>,
     observer: Box<dyn Observer>,
     runtime: tokio::runtime::Handle,
-    clients: Mutex<Clients>,
+    clients: Mutex<Succession<Arc<Client>>>,
     connections: Arc<AtomicU32>,
     next_call: AtomicU64,
     life: watch::Sender<Life>,
     this: Weak<Self>,
-}
-
-struct Clients {
-    /// The last that was begun, and its number. None only while the first is being made.
-    present: Option<Arc<Client>>,
-    number: u64,
-    /// Since when it is ready.
-    ready_since: Option<Instant>,
-    /// Why it has ended, if it has.
-    lost: Option<Error>,
-    /// Whether one of them was given up before it had ended.
-    left_behind: bool,
-    /// All of which something is left.
-    remaining: Vec<(u64, Arc<Client>)>,
-    breaker: Breaker,
-    /// What is known of the last that was ready.
-    info: Option<Arc<SessionInfo>>,
-    /// Why the last one ended that did so by itself.
-    last_error: Option<Error>,
-    /// Set once the session is to be closed.
-    closing: Option<Error>,
-    /// Whether everybody was told so. Nobody is told of its end before.
-    is_announced: bool,
+    /// Itself, from when it is closed until nothing is left of it: its end is told also where nobody has it any more.
+    until_closed: Mutex<Option<Arc<Self>>>,
 }
 
 /// A session, right now.
@@ -90,35 +71,22 @@ pub(crate) struct SessionNow {
 }
 
 impl Session {
-    /// Makes a session and begins to open its first client, on the given tokio runtime.
-    pub(crate) fn open(spec: SessionSpec, observer: impl Observer, runtime: &tokio::runtime::Handle) -> Arc<Self> {
-        let session = Arc::new_cyclic(|this| Self {
+    /// Makes a session. Its first client is begun, on the given tokio runtime, by whoever needs it first.
+    pub(crate) fn new(spec: SessionSpec, observer: impl Observer, runtime: &tokio::runtime::Handle) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
             spec: Arc::new(spec),
             observer: Box::new(observer),
             runtime: runtime.clone(),
-            clients: Mutex::new(Clients {
-                present: None,
-                number: 0,
-                ready_since: None,
-                lost: None,
-                left_behind: false,
-                remaining: Vec::new(),
-                breaker: Breaker::default(),
-                info: None,
-                last_error: None,
-                closing: None,
-                is_announced: false,
-            }),
+            clients: Mutex::new(Succession::new()),
             connections: Arc::default(),
             next_call: AtomicU64::new(1),
             life: watch::Sender::new(Life::Open),
             this: this.clone(),
-        });
-        session.begin(session.clients(), Instant::now());
-        session
+            until_closed: Mutex::new(None),
+        })
     }
 
-    fn clients(&self) -> MutexGuard<'_, Clients> {
+    fn clients(&self) -> MutexGuard<'_, Succession<Arc<Client>>> {
         // Nothing under this lock can panic half-way.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,55 +101,58 @@ impl Session {
 
     /// Whether one of its clients had not ended when it was waited for no longer.
     pub(crate) fn has_left_something(&self) -> bool {
-        self.clients().left_behind
+        self.clients().has_left_something()
     }
 
     /// What is known of the last client that was ready.
     pub(crate) fn info(&self) -> Option<Arc<SessionInfo>> {
-        self.clients().info.clone()
-    }
-
-    /// Begins a client, which starts nothing before `begin_at`.
-    fn begin(&self, mut clients: MutexGuard<'_, Clients>, begin_at: Instant) -> Arc<Client> {
-        clients.number += 1;
-        let number = clients.number;
-        let birth = Birth {
-            observer: Arc::new(OfClient { session: self.this.clone(), number, ready: OnceLock::new() }),
-            connections: self.connections.clone(),
-            begin_at,
-        };
-        let (client, life) = Client::new(self.spec.clone(), birth);
-        clients.present = Some(client.clone());
-        clients.remaining.push((number, client.clone()));
-        clients.ready_since = None;
-        clients.lost = None;
-        drop(clients);
-        // Without the lock: a tokio runtime that is shut down drops it at once, and that is its end.
-        self.runtime.spawn(life);
-        client
+        self.clients().info().cloned()
     }
 
     /// The present client, or a new one where that has ended.
     fn client(&self) -> Result<Arc<Client>, Error> {
-        let clients = self.clients();
-        if let Some(error) = &clients.closing {
-            return Err(error.clone());
-        }
-        if let (Some(present), None) = (&clients.present, &clients.lost) {
-            return Ok(present.clone());
-        }
-        match clients.breaker.admit(Instant::now(), &self.spec.limits) {
-            Admission::At(begin_at) => Ok(self.begin(clients, begin_at)),
-            Admission::Refused(retry_after) => {
-                let failures = clients.breaker.failures();
-                let last = clients.last_error.as_ref().map(|error| format!("; the last time: {error}"));
-                Err(Error::Unavailable {
+        let mut begun = None;
+        let client = self.clients().client(Instant::now(), &self.spec.limits, |turn| self.begin(turn, &mut begun));
+        self.run(begun);
+        client.map_err(|reason| match reason {
+            NoClient::Closing(error) => error,
+            NoClient::Tripped { retry_after, failures, last_error } => {
+                let last = last_error.map(|error| format!("; the last time: {error}")).unwrap_or_default();
+                Error::Unavailable {
                     server: self.spec.server.clone(),
-                    reason: format!("it failed {failures} times in a row{}", last.unwrap_or_default()),
+                    reason: format!("it failed {failures} times in a row{last}"),
                     retry_after: Some(retry_after),
                     may_have_run: MayHaveRun::No,
-                })
+                }
             }
+        })
+    }
+
+    fn replace(&self) -> Result<Arc<Client>, Error> {
+        let mut begun = None;
+        let replaced = self.clients().replace(Instant::now(), |turn| self.begin(turn, &mut begun));
+        self.run(begun);
+        let (client, old) = replaced?;
+        if let Some(old) = old {
+            old.close(Instant::now() + self.spec.limits.close_input + self.spec.limits.close_terminate);
+        }
+        Ok(client)
+    }
+
+    /// Makes a client, whose life is to be run.
+    fn begin(&self, turn: Turn, life: &mut Option<BoxFuture<'static, ()>>) -> Arc<Client> {
+        let Turn { number, begin_at } = turn;
+        let observer = Arc::new(OfClient { session: self.this.clone(), number, ready: OnceLock::new() });
+        let birth = Birth { observer, connections: self.connections.clone(), begin_at };
+        let (client, begun) = Client::new(self.spec.clone(), birth);
+        *life = Some(Box::pin(begun));
+        client
+    }
+
+    /// Without the lock: a tokio runtime that is shut down drops the life of a client at once, and that is its end.
+    fn run(&self, life: Option<BoxFuture<'static, ()>>) {
+        if let Some(life) = life {
+            self.runtime.spawn(life);
         }
     }
 
@@ -200,19 +171,9 @@ impl Session {
         self.replace()?.ready().await
     }
 
-    fn replace(&self) -> Result<Arc<Client>, Error> {
-        let mut clients = self.clients();
-        if let Some(error) = &clients.closing {
-            return Err(error.clone());
-        }
-        if let (Some(present), None) = (&clients.present, &clients.lost) {
-            if clients.ready_since.is_none() {
-                return Ok(present.clone());
-            }
-            present.close(Instant::now() + self.spec.limits.close_input + self.spec.limits.close_terminate);
-        }
-        clients.breaker.reset();
-        Ok(self.begin(clients, Instant::now()))
+    /// How long a call may take in all, where its caller says nothing.
+    pub(crate) fn call_total(&self) -> Duration {
+        self.spec.limits.call_total.max(self.spec.limits.call)
     }
 
     /// Takes a call. What is wrong with it is in the reply.
@@ -231,49 +192,50 @@ impl Session {
 
     /// Closes the session: politely, and by force at `kill_at`. The earliest time counts.
     pub(crate) fn close(&self, kill_at: Instant) {
+        let error = self.spec.closing();
         let mut clients = self.clients();
-        let is_first = clients.closing.is_none();
-        let error = clients.closing.get_or_insert_with(|| self.spec.closing()).clone();
-        clients.remaining.iter().for_each(|(_, client)| client.close(kill_at));
+        let is_first = clients.close(error.clone());
+        clients.remaining().for_each(|client| client.close(kill_at));
         drop(clients);
         if is_first {
+            self.keep(self.this.upgrade());
             self.observer.closing(&error);
             self.life.send_replace(Life::Closing(error));
             // Its last client may have ended meanwhile.
             let mut clients = self.clients();
-            clients.is_announced = true;
+            clients.announced();
             self.end(clients);
         }
     }
 
-    /// Ends the session if it is to be closed and nothing of its clients is left. That is so once.
-    fn end(&self, clients: MutexGuard<'_, Clients>) {
-        let is_over = clients.is_announced && clients.remaining.is_empty();
-        let error = clients.closing.clone().filter(|_| is_over);
+    /// Ends the session if the change that was made last is the one that makes it so.
+    fn end(&self, clients: MutexGuard<'_, Succession<Arc<Client>>>) {
+        let over = clients.over().cloned();
         drop(clients);
-        if let Some(error) = error {
+        if let Some(error) = over {
             // In this order, so that whoever waits for the end finds nothing of the session in the registry.
             self.observer.closed();
             self.life.send_replace(Life::Closed(error));
+            self.keep(None);
         }
+    }
+
+    fn keep(&self, this: Option<Arc<Self>>) {
+        let before = mem::replace(&mut *self.until_closed.lock().unwrap_or_else(PoisonError::into_inner), this);
+        // Without the lock: whoever calls this has it too, so it is never the last.
+        drop(before);
     }
 
     /// The session, right now.
     pub(crate) fn now(&self) -> SessionNow {
         let clients = self.clients();
-        let client = clients.present.as_ref().map(|client| client.now());
-        let (state, info) = match (&clients.closing, &clients.lost, client) {
-            (Some(_), _, _) => ("closing", None),
-            (None, None, Some(State::Ready(info))) => ("ready", Some(info)),
-            (None, None, _) => ("opening", None),
-            (None, Some(_), _) => ("disconnected", None),
-        };
+        let state = clients.state();
         SessionNow {
             state,
-            info,
+            info: clients.info().filter(|_| state == "ready").cloned(),
             incarnation: self.connections.load(Relaxed),
-            error: clients.closing.as_ref().or(clients.last_error.as_ref()).cloned(),
-            breaker: clients.breaker.state(Instant::now(), &self.spec.limits),
+            error: clients.last_error().cloned(),
+            breaker: clients.breaker(Instant::now(), &self.spec.limits),
         }
     }
 }
@@ -290,14 +252,10 @@ impl ClientObserver for OfClient {
     fn opened(&self, info: &Arc<SessionInfo>) {
         let _ = self.ready.set((Instant::now(), info.clone()));
         let Some(session) = self.session.upgrade() else { return };
-        let mut clients = session.clients();
-        if clients.number != self.number {
-            return;
+        let is_present = session.clients().opened(self.number, info, Instant::now());
+        if is_present {
+            session.observer.opened(info);
         }
-        clients.ready_since = Some(Instant::now());
-        clients.info = Some(info.clone());
-        drop(clients);
-        session.observer.opened(info);
     }
 
     fn notified(&self, method: String, params: Bytes) {
@@ -311,31 +269,17 @@ impl ClientObserver for OfClient {
         if let Some((since, info)) = self.ready.get() {
             session.observer.ended(info, since.elapsed(), error);
         }
-        let mut clients = session.clients();
-        if clients.closing.is_some() {
-            return;
+        let (now, limits) = (Instant::now(), &session.spec.limits);
+        let is_by_itself = session.clients().lost(self.number, error, now, limits, fastrand::f64());
+        if is_by_itself {
+            session.observer.disconnected(session.connections.load(Relaxed), error);
         }
-        // One that was replaced has nothing to say about the one that came after it.
-        if clients.number == self.number {
-            let (now, limits) = (Instant::now(), &session.spec.limits);
-            let has_lived = clients.ready_since.take().is_some_and(|since| now - since >= limits.stable);
-            if has_lived {
-                clients.breaker.reset();
-            } else {
-                clients.breaker.failed(now, limits, fastrand::f64());
-            }
-            clients.lost = Some(error.clone());
-            clients.last_error = Some(error.clone());
-        }
-        drop(clients);
-        session.observer.disconnected(error);
     }
 
     fn closed(&self, is_gone: bool) {
         let Some(session) = self.session.upgrade() else { return };
         let mut clients = session.clients();
-        clients.left_behind |= !is_gone;
-        clients.remaining.retain(|(number, _)| *number != self.number);
+        clients.forget(self.number, is_gone);
         session.end(clients);
     }
 }

@@ -47,15 +47,22 @@ const ENVELOPE: usize = 64 * 1024;
 impl Owner {
     /// Gives the pending events to the guest and applies what it returns.
     pub(super) async fn run_guest(&mut self) -> Result<(), Error> {
+        self.take_turn().await?;
         let events = self.take_batch();
         let now = nanoseconds(self.began);
-        let result = tokio::select! {
-            biased;
-            result = self.runner.handle(now, events) => result,
-            // A slow guest does not hold up the end of its session. Its computation is dropped, and it with it.
-            () = told_to_close(&mut self.close) => return Err(self.closing()),
+        let Self { runner, close, turn, .. } = self;
+        let handled = async {
+            tokio::select! {
+                biased;
+                result = runner.handle(now, events) => Some(result),
+                // A slow guest does not hold up the end of its session. Its computation is dropped, and it with it.
+                () = told_to_close(close) => None,
+            }
         };
+        let Some(result) = turn.wait_for(handled).await else { return Err(self.closing()) };
         let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
+        // A burst that had to go on elsewhere has ended it.
+        self.take_turn().await?;
         self.copied = 0;
         // Calls that the guest completes because the connection is of no use fail for the reason that it gives.
         if let Some(Effect::Disconnected(cause)) = batch.effects.last() {

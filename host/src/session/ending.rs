@@ -8,13 +8,13 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{
-    client::{Said, State},
+    client::State,
     effects::of_call,
     link::{Closing, Link},
-    owner::{Connecting, Owner, Reached, nanoseconds},
+    owner::{Connecting, Owner, Reached, nanoseconds, refuse_calls},
     payloads::queue_writes,
 };
-use crate::{Error, MayHaveRun, guest::boundary::Event};
+use crate::{Error, guest::boundary::Event};
 
 /// How long the last words of a guest may take to be found, and to be written.
 pub(super) const LAST_BURST: Duration = Duration::from_millis(500);
@@ -29,16 +29,11 @@ const AFTER_KILL: Duration = Duration::from_secs(5);
 impl Owner {
     /// Ends the client: no new calls, every open call settled, a last word of the guest, the process gone.
     pub(super) async fn end(mut self, error: Error) {
+        self.turn.end();
         // First of all, so that whoever hears of the end and tries again gets another session.
         self.birth.observer.closing(&error);
         self.state.send_replace(State::Closing(error.clone()));
-        self.calls_in.close();
-        // `recv` and not `try_recv`: whoever is just handing a call over is waited for, which takes no time.
-        while let Some(incoming) = self.calls_in.recv().await {
-            if let Said::Call { reply, .. } = incoming.said {
-                reply.complete(Err(of_call(&error, &self.spec.server, MayHaveRun::No)));
-            }
-        }
+        refuse_calls(&mut self.calls_in, &error, &self.spec.server).await;
         self.waiting.clear();
         let mut link = self.link.take();
         if let Some(link) = &mut link {

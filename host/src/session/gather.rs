@@ -25,8 +25,9 @@ use crate::{
     transport::{ConnectError, exchange},
 };
 
-/// Events of a batch. Bounds the time between two looks at the outside.
-const MOST_EVENTS: usize = 256;
+/// Events of a batch. Bounds the time between two looks at the outside, and how late a turn ends: an event takes some microseconds.
+/// The call into the guest that they share takes one.
+const MOST_EVENTS: usize = 64;
 
 /// How long a connection that is over may take to give the rest of its output, and after that its process to end by itself.
 const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(250);
@@ -48,13 +49,15 @@ impl Owner {
     /// What must not wait is looked at each time: a server that always has something to say must not switch off deadlines.
     pub(super) async fn gather(&mut self) -> Result<(), Error> {
         loop {
-            // Nor must its session keep the thread for itself.
-            tokio::task::consume_budget().await;
+            // Nor must its session keep the thread for itself, or its tenant all of them.
+            self.take_turn().await?;
             if self.close.borrow().is_some() {
                 return Err(self.closing());
             }
-            // Calls first, because one without time is due when it comes.
-            while let Ok(incoming) = self.calls_in.try_recv() {
+            // Calls first, because one without time is due when it comes. Not all there are: who gives up calls as fast as they are
+            // taken would have it go on for good.
+            for _ in 0..MOST_EVENTS {
+                let Ok(incoming) = self.calls_in.try_recv() else { break };
                 self.take_incoming(incoming);
             }
             self.take_due()?;
@@ -69,18 +72,32 @@ impl Owner {
         }
     }
 
-    async fn hear(&mut self) -> Result<(), Error> {
-        let Self { close, orders, link, exchanges, connecting, calls_in, deadlines, .. } = self;
-        let heard = tokio::select! {
+    /// Goes on with its turn, or waits for the next, but no longer than it lives.
+    pub(super) async fn take_turn(&mut self) -> Result<(), Error> {
+        let Self { turn, close, .. } = self;
+        let is_taken = tokio::select! {
             biased;
-            () = told_to_close(close) => Heard::Close,
-            () = deadlines.wait() => Heard::Due,
-            Some(order) = orders.recv() => Heard::Order(order),
-            news = news(link) => Heard::News(news),
-            (id, news) = exchange_news(exchanges) => Heard::Exchange(id, news),
-            connection = connected(connecting) => Heard::Connected(connection),
-            call = calls_in.recv() => Heard::Call(call),
+            () = turn.take() => true,
+            () = told_to_close(close) => false,
         };
+        if is_taken { Ok(()) } else { Err(self.closing()) }
+    }
+
+    async fn hear(&mut self) -> Result<(), Error> {
+        let Self { close, orders, link, exchanges, connecting, calls_in, deadlines, turn, .. } = self;
+        let heard = async {
+            tokio::select! {
+                biased;
+                () = told_to_close(close) => Heard::Close,
+                () = deadlines.wait() => Heard::Due,
+                Some(order) = orders.recv() => Heard::Order(order),
+                news = news(link) => Heard::News(news),
+                (id, news) = exchange_news(exchanges) => Heard::Exchange(id, news),
+                connection = connected(connecting) => Heard::Connected(connection),
+                call = calls_in.recv() => Heard::Call(call),
+            }
+        };
+        let heard = turn.wait_for(heard).await;
         if let Heard::Connected(_) = heard {
             self.connecting = None;
         }
@@ -252,10 +269,17 @@ impl Owner {
     /// The connection is over: reads what is left of it, and tells the guest.
     async fn connection_ended(&mut self, status: Option<ExitStatus>) -> Result<(), Error> {
         let Some(mut link) = self.link.take() else { return Ok(()) };
+        // This may take a while, in which others of the tenant have things to do.
+        self.turn.end();
         // What it said last may be an answer, and may be in the pipe still: that the pipe was empty a moment ago says nothing.
         let until = Instant::now() + EXIT_AFTER_OUTPUT;
         loop {
-            self.take_frames(&mut link)?;
+            if let Err(error) = self.take_frames(&mut link) {
+                // What is behind it lives on for a while, and is waited for like any other.
+                self.cut_queue(&mut link);
+                self.ending.push(link.close());
+                return Err(error);
+            }
             if self.pending_bytes >= self.spec.limits.frame {
                 break;
             }

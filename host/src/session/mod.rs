@@ -7,7 +7,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `clients` | a session: its present client, and when there is another |
+//! | `clients` | a session, as others have it: it begins clients, and tells what becomes of them |
+//! | `succession` | which client is the present one, and when there is another |
 //! | `breaker` | when a server that fails may be tried again |
 //! | `places` | how many sessions may have a connection at a time |
 //! | `client` | what others hold of a client: the way in, and its state |
@@ -17,6 +18,7 @@
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
 //! | `payloads` | the bytes that the guest names |
+//! | `turn` | how long a session goes on before others do |
 //! | `calls` | open calls: their replies, params and deadlines |
 //! | `server_requests` | what the server asks the platform |
 //! | `deadlines` | the times of a session, in order |
@@ -36,11 +38,15 @@ mod exchange_effects;
 mod exchanges;
 mod gather;
 mod link;
+#[cfg(test)]
+mod models;
 mod owner;
 mod payloads;
 mod places;
 mod reply;
 mod server_requests;
+mod succession;
+mod turn;
 mod watched;
 
 use std::fmt;
@@ -57,6 +63,7 @@ pub(crate) use clients::{Observer, Session};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
+pub(crate) use turn::{Share, Threads};
 pub(crate) use watched::{Life, Watched};
 
 /// A call of one session. Never reused in it.

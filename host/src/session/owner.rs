@@ -23,13 +23,15 @@ use tracing::Instrument;
 
 use super::{
     calls::Calls,
-    client::{Birth, ClientObserver, Control, Incoming, SessionSpec, State},
+    client::{Birth, ClientObserver, Control, Incoming, Said, SessionSpec, State},
     deadlines::{Deadlines, Due},
+    effects::of_call,
     exchanges::Exchanges,
     gather::told_to_close,
     link::{Closing, Link},
     places::Place,
     server_requests::ServerRequests,
+    turn::Turn,
 };
 use crate::{
     Error, MayHaveRun,
@@ -38,7 +40,7 @@ use crate::{
         GuestFault, Runner,
         boundary::{Event, Settings, TransportKind},
     },
-    names::{SessionId, UserName},
+    names::{ServerName, SessionId, UserName},
     transport::{
         BoxFuture, ConnectContext, ConnectError, Connection, Transport,
         exchange::{Exchanger, Request},
@@ -126,45 +128,66 @@ pub(super) struct Owner {
     pub(super) is_ready: bool,
     /// Bytes that were copied for the payloads of the present batch.
     pub(super) copied: usize,
+    pub(super) turn: Turn,
 }
 
 /// The life of a client.
 pub(super) fn run(
     spec: Arc<SessionSpec>,
     birth: Birth,
-    mut inbox: Inbox,
+    inbox: Inbox,
     state: watch::Sender<State>,
 ) -> impl Future<Output = ()> + Send {
-    let span = tracing::info_span!(
-        "session",
-        id = %spec.id,
-        tenant = %spec.tenant,
-        user = spec.user.as_ref().map(UserName::as_str),
-        server = %spec.server,
-        guest = %spec.component,
-        incarnation = tracing::field::Empty,
-    );
     // Made before the task, because one that is never run, or ends by a panic of an embedder's code, says it too.
     let last_word = LastWord { observer: birth.observer.clone(), state: state.clone(), id: spec.id };
-    let life = async move {
-        let runner = tokio::select! {
-            biased;
-            runner = Runner::new(&spec.component, spec.strikes.clone()) => {
-                runner.map_err(|fault| guest_fault(&spec, &fault))
-            }
-            () = told_to_close(&mut inbox.close) => Err(spec.closing()),
-        };
-        match runner {
-            Ok(runner) => Owner::new(spec, birth, inbox, state, runner).live().await,
-            Err(error) => {
-                birth.observer.closing(&error);
-                state.send_replace(State::Closed(error));
-                birth.observer.closed(true);
-            }
-        }
+    async move {
+        // Here and not before: whoever makes a client may hold a lock, and a span is a call into the embedder's code.
+        let span = tracing::info_span!(
+            "session",
+            id = %spec.id,
+            tenant = %spec.tenant,
+            user = spec.user.as_ref().map(UserName::as_str),
+            server = %spec.server,
+            guest = %spec.component,
+            incarnation = tracing::field::Empty,
+        );
+        live(spec, birth, inbox, state).instrument(span).await;
         drop(last_word);
+    }
+}
+
+async fn live(spec: Arc<SessionSpec>, birth: Birth, mut inbox: Inbox, state: watch::Sender<State>) {
+    let mut turn = Turn::of(spec.share.clone());
+    let runner = async {
+        turn.take().await;
+        turn.wait_for(Runner::new(&spec.component, spec.standing.clone())).await
     };
-    life.instrument(span)
+    let runner = tokio::select! {
+        biased;
+        runner = runner => runner.map_err(|fault| guest_fault(&spec, &fault)),
+        () = told_to_close(&mut inbox.close) => Err(spec.closing()),
+    };
+    match runner {
+        Ok(runner) => Owner::new(spec, birth, inbox, state, runner, turn).live().await,
+        Err(error) => {
+            birth.observer.closing(&error);
+            state.send_replace(State::Closing(error.clone()));
+            refuse_calls(&mut inbox.calls, &error, &spec.server).await;
+            state.send_replace(State::Closed(error));
+            birth.observer.closed(true);
+        }
+    }
+}
+
+/// Takes no calls any more, and answers those that the guest was not told of.
+pub(super) async fn refuse_calls(calls: &mut UnboundedReceiver<Incoming>, error: &Error, server: &ServerName) {
+    calls.close();
+    // `recv` and not `try_recv`: whoever is just handing a call over is waited for, which takes no time.
+    while let Some(incoming) = calls.recv().await {
+        if let Said::Call { reply, .. } = incoming.said {
+            reply.complete(Err(of_call(error, server, MayHaveRun::No)));
+        }
+    }
 }
 
 /// Says that the client is gone, if nobody else has.
@@ -187,7 +210,14 @@ impl Drop for LastWord {
 }
 
 impl Owner {
-    fn new(spec: Arc<SessionSpec>, birth: Birth, inbox: Inbox, state: watch::Sender<State>, runner: Runner) -> Self {
+    fn new(
+        spec: Arc<SessionSpec>,
+        birth: Birth,
+        inbox: Inbox,
+        state: watch::Sender<State>,
+        runner: Runner,
+        turn: Turn,
+    ) -> Self {
         let requests = ServerRequests::new(spec.asker.clone(), inbox.control);
         Self {
             spec,
@@ -221,6 +251,7 @@ impl Owner {
             open_by: Instant::now(),
             is_ready: false,
             copied: 0,
+            turn,
         }
     }
 

@@ -116,6 +116,11 @@ impl Reply {
         Poll::Pending
     }
 
+    /// Why the call failed, if it has and nobody took the outcome.
+    pub(crate) fn error(&self) -> Option<Error> {
+        lock(&self.0).outcome.as_ref()?.as_ref().err().cloned()
+    }
+
     /// The outcome, once.
     pub(crate) fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
         let mut slot = lock(&self.0);

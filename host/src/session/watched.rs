@@ -73,10 +73,6 @@ impl ClientWatched {
         Self { id, state }
     }
 
-    pub(super) fn now(&self) -> State {
-        self.state.borrow().clone()
-    }
-
     /// Waits until it is ready.
     ///
     /// Cancellation safe: it goes on opening.

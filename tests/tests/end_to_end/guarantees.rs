@@ -13,6 +13,11 @@ const GROUPS: [(char, u32); 10] =
 /// What a row without a test says.
 const WITHOUT: [&str; 2] = ["not yet", "does not apply"];
 
+/// Rows that say, of all or a part, that it is not there yet: those of reloads and upgrades, of logins, and of HTTP. A new gap must be
+/// put here, and one that is closed taken out.
+const NOT_YET: [&str; 16] =
+    ["X10", "X11", "X14", "N10", "Q1", "Q2", "Q6", "B9", "B10", "K8", "K26", "K29", "G4", "D1–D8", "D9–D20", "D21–D28"];
+
 /// A row of a table: its ids, and the tests that it names.
 struct Row {
     ids: String,
@@ -84,6 +89,15 @@ fn every_guarantee_has_a_test_or_says_that_it_has_none() {
         let is_without = WITHOUT.iter().any(|without| row.text.contains(without));
         assert!(!row.tests.is_empty() || is_without, "{} names no test", row.ids);
     }
+}
+
+#[test]
+fn what_is_not_there_yet_is_known() {
+    let rows = rows();
+
+    let not_yet: Vec<_> = rows.iter().filter(|row| row.text.contains("not yet")).map(|row| row.ids.as_str()).collect();
+
+    assert_eq!(not_yet, NOT_YET);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod agent_platform;
 mod command_line;
 mod connections;
 mod differential;
 mod dropped_calls;
 mod endings;
+mod fairness;
 mod faulty_guests;
 mod guarantees;
 mod guest_states;
@@ -22,4 +24,5 @@ mod processes;
 mod real_servers;
 mod sessions;
 mod sources;
+mod state_machine;
 mod tools;

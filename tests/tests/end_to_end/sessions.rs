@@ -61,6 +61,12 @@ impl Scripted {
         self.say(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).await;
     }
 
+    /// Reports how far a call is.
+    async fn progress(&mut self, call: &Value, step: u32) {
+        let params = json!({ "progressToken": call["params"]["_meta"]["progressToken"], "progress": step });
+        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })).await;
+    }
+
     async fn say(&mut self, message: Value) {
         self.pipes.write_line(&message.to_string()).await;
     }

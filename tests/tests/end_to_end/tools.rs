@@ -5,6 +5,7 @@
 
 mod calls;
 mod catalog;
+mod hints;
 mod refresh;
 mod rules;
 
@@ -26,6 +27,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What a server has, and what it was asked.
 struct Toolbox {
     tools: Mutex<Vec<String>>,
+    /// What it says of the behaviour of each of them.
+    annotations: Mutex<Value>,
     connections: AtomicUsize,
     /// How often it was asked for its tools.
     lists: AtomicUsize,
@@ -35,23 +38,30 @@ struct Toolbox {
     may_list: Semaphore,
     /// Answers to calls; each takes one.
     may_answer: Semaphore,
+    /// How many calls more it ends at, instead of an answer.
+    ends_at_calls: AtomicUsize,
     /// Whether it refuses to list its tools.
     refuses: AtomicBool,
     /// Whether it announces a change before each list.
     announces_always: AtomicBool,
+    /// Whether it announces a change at each call.
+    announces_at_calls: AtomicBool,
 }
 
 impl Toolbox {
     fn with(tools: &[&str]) -> Arc<Self> {
         Arc::new(Self {
             tools: Mutex::new(Vec::from_iter(tools.iter().map(|name| (*name).to_owned()))),
+            annotations: Mutex::default(),
             connections: AtomicUsize::new(0),
             lists: AtomicUsize::new(0),
             calls: Mutex::default(),
             may_list: Semaphore::new(Semaphore::MAX_PERMITS),
             may_answer: Semaphore::new(Semaphore::MAX_PERMITS),
+            ends_at_calls: AtomicUsize::new(0),
             refuses: AtomicBool::new(false),
             announces_always: AtomicBool::new(false),
+            announces_at_calls: AtomicBool::new(false),
         })
     }
 
@@ -65,6 +75,10 @@ impl Toolbox {
 
     fn set(&self, tools: &[&str]) {
         *self.tools.lock().unwrap() = tools.iter().map(|name| (*name).to_owned()).collect();
+    }
+
+    fn annotate(&self, annotations: Value) {
+        *self.annotations.lock().unwrap() = annotations;
     }
 
     /// Lets it answer this many questions for its tools from now on.
@@ -99,20 +113,30 @@ impl Toolbox {
                     if self.announces_always.load(SeqCst) {
                         announce(&mut pipes).await;
                     }
-                    let tools = self.tools.lock().unwrap().clone();
+                    let (tools, annotations) =
+                        (self.tools.lock().unwrap().clone(), self.annotations.lock().unwrap().clone());
                     self.may_list.acquire().await.unwrap().forget();
                     if self.refuses.load(SeqCst) {
                         let error = json!({ "code": -32603, "message": "out of order" });
                         say(&mut pipes, json!({ "jsonrpc": "2.0", "id": message["id"], "error": error })).await;
                         continue;
                     }
-                    let tool = |name: &String| json!({ "name": name, "description": format!("{name} of the server") });
+                    let tool = |name: &String| {
+                        let description = format!("{name} of the server");
+                        json!({ "name": name, "description": description, "annotations": annotations })
+                    };
                     json!({ "tools": tools.iter().map(tool).collect::<Vec<_>>() })
                 }
                 Some("tools/call") => {
                     let name = message["params"]["name"].as_str().unwrap_or("?").to_owned();
                     self.calls.lock().unwrap().push(name.clone());
+                    if self.announces_at_calls.load(SeqCst) {
+                        announce(&mut pipes).await;
+                    }
                     self.may_answer.acquire().await.unwrap().forget();
+                    if self.ends_at_calls.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+                        return;
+                    }
                     json!({ "content": [{ "type": "text", "text": name }] })
                 }
                 // What no server has: it does as the test says.
@@ -167,6 +191,17 @@ fn names(tools: &ToolCatalog) -> Vec<&str> {
 
 fn is_stale(tools: &ToolCatalog) -> bool {
     tools.tools().iter().any(|tool| tool.stale)
+}
+
+/// Waits, in virtual time, until something has happened.
+async fn happens(has_happened: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if has_happened() {
+            return;
+        }
+        tokio::time::sleep(SECOND / 100).await;
+    }
+    panic!("it never happens");
 }
 
 /// Waits, in virtual time, until alice's catalog is as it is to be.

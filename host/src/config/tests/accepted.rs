@@ -188,13 +188,14 @@ fn tools(inside: &str) -> ToolsEntry {
 #[test]
 fn an_entry_may_say_which_tools_may_be_used_and_what_they_are_called() {
     let all = tools(
-        r#", "tools": {"allow": ["get_*"], "deny": ["get_secret"], "rename": {"get_x": "x"}, "describe": {"get_x": "X."}}"#,
+        r#", "tools": {"allow": ["get_*"], "deny": ["get_secret"], "rename": {"get_x": "x"}, "describe": {"get_x": "X."}, "trustIdempotenceHints": true}"#,
     );
 
     assert_eq!(all.allow, Some(vec!["get_*".to_owned()]));
     assert_eq!(all.deny, ["get_secret"]);
     assert_eq!(all.rename["get_x"], "x");
     assert_eq!(all.describe["get_x"], "X.");
+    assert_eq!(all.trust_idempotence_hints, Some(true));
     for nothing in ["", r#", "tools": {}"#, r#", "tools": {"deny": []}"#] {
         assert_eq!(tools(nothing), ToolsEntry::default(), "{nothing}");
     }
@@ -215,11 +216,12 @@ fn lists_of_tools_are_read_under_the_names_that_other_programs_have_for_them() {
 
 #[test]
 fn the_rules_of_an_entry_are_those_of_its_server() {
-    let inside = r#""command": "server", "tools": {"allow": [], "rename": {"a": "b"}}"#;
+    let inside = r#""command": "server", "tools": {"allow": [], "rename": {"a": "b"}, "trustIdempotenceHints": false}"#;
     let file = inspect_entry(inside).into_result().unwrap();
 
     let catalog = crate::Catalog::from_mcp_json(&file);
 
     let rules = catalog.get(&"s".into()).unwrap().rules_for_tools().clone();
-    assert_eq!(rules, crate::ToolRules::new().allow_only_listed().rename("a", "b"));
+    let same = crate::ToolRules::new().allow_only_listed().rename("a", "b").trust_idempotence_hints(false);
+    assert_eq!(rules, same);
 }

@@ -255,6 +255,10 @@ fn rules_for_tools_of_the_wrong_type_are_refused() {
         (r#""excludeTools": [null]"#, ".excludeTools[0]: is null, but must be a string; put it in quotes".to_owned()),
         (r#""tools": {"rename": ["a"]}"#, ".tools.rename: is an array, but must be an object".to_owned()),
         (
+            r#""tools": {"trustIdempotenceHints": "yes"}"#,
+            ".tools.trustIdempotenceHints: is a string, but must be true or false".to_owned(),
+        ),
+        (
             r#""tools": {"describe": {"a": 1}}"#,
             ".tools.describe.a: is a number, but must be a string; put it in quotes".to_owned(),
         ),

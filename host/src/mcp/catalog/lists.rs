@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::{sync::watch, time::Instant};
 
 use super::{super::Tool, ToolCatalog, recent::Recent};
-use crate::{Error, Scope, Server, ServerName, SessionKey, UserName};
+use crate::{Error, Scope, Server, ServerName, SessionKey, UserName, api::IdempotenceHint};
 
 /// What a list is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,12 @@ impl Key {
 
     /// The list that is that of a session.
     pub(super) fn of(session: &SessionKey) -> Self {
-        Self { user: session.user.clone(), server: session.server.clone() }
+        Self::of_session(session.user.as_ref(), &session.server)
+    }
+
+    /// The same, of a session for this user, or for all.
+    pub(super) fn of_session(user: Option<&UserName>, server: &ServerName) -> Self {
+        Self { user: user.cloned(), server: server.clone() }
     }
 }
 
@@ -152,6 +157,20 @@ impl Lists {
     /// What is known of a list.
     pub(super) fn source(&mut self, key: &Key) -> Option<Source> {
         self.entries.touch(key)?.source.clone()
+    }
+
+    /// Whether a server says of a tool that it may be called twice, as far as is known. That is no use of the list.
+    pub(super) fn idempotence_hint(&self, key: &Key, tool: &str) -> IdempotenceHint {
+        let Some(Source::Known { list, stale }) = self.entries.peek(key).and_then(|entry| entry.source.as_ref()) else {
+            return IdempotenceHint::None;
+        };
+        // A server may list a name twice, and a call cannot tell which it is of.
+        let mut named = list.tools.iter().filter(|listed| listed.name == tool).peekable();
+        match named.peek().is_some() && named.all(|listed| listed.is_hinted_idempotent()) {
+            false => IdempotenceHint::None,
+            true if *stale => IdempotenceHint::Stale,
+            true => IdempotenceHint::Current,
+        }
     }
 
     /// The server says that its list is another. Returns a fetch where none is to come anyway, and when the last one began.

@@ -81,7 +81,7 @@ mod tests {
 
     fn tool(name: &str, description: &str) -> Tool {
         let list = json!({ "tools": [{ "name": name, "description": description }] });
-        super::super::super::tool::list(list.to_string().as_bytes()).unwrap().remove(0)
+        super::super::super::tool::list(list.to_string().into()).unwrap().remove(0)
     }
 
     fn rules(of_server: ToolRules) -> Rules {

@@ -35,7 +35,7 @@ use self::{
     lists::{Given, Key, Lists, Outcome, Source},
 };
 use super::{Tool, ToolCallBuilder, edge, rules::Rules, tool_call};
-use crate::{Error, Limits, ServerName, SessionKey, Tenant, UserName};
+use crate::{Error, Limits, MayHaveRun, ServerName, SessionKey, Tenant, UserName, api::IdempotenceHint};
 
 /// Names that an error lists at most.
 const MOST_KNOWN: usize = 20;
@@ -145,7 +145,8 @@ impl Tenant {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] where the user has no such tool, [`Error::Denied`] where there is one that
+    /// [`Error::NotFound`] where the user has no such tool, and where its server may have it and its tools are not known, why they are
+    /// not; [`Error::Denied`] where there is one that
     /// [`ToolRules`](crate::ToolRules) are against, [`Error::InvalidInput`] where the arguments are no JSON object, and what
     /// [`Tenant::lease`] returns.
     ///
@@ -183,6 +184,11 @@ impl Catalogs {
     /// The server of a session says that its list is another.
     pub(super) fn announced(&self, tenant: &Tenant, session: &SessionKey) {
         self.lists.announced(tenant, session);
+    }
+
+    /// Whether a server says of a tool that it may be called twice, as far as the catalogs have it. `user` is the one of the session.
+    pub(super) fn idempotence_hint(&self, user: Option<&UserName>, server: &ServerName, tool: &str) -> IdempotenceHint {
+        self.lists.lock().idempotence_hint(&Key::of_session(user, server), tool)
     }
 
     /// The catalog of a user, with an answer of every server whose tools are not known.
@@ -275,10 +281,20 @@ impl Catalogs {
             return Ok(found);
         }
         let catalog = self.complete(tenant, rules, user).await;
-        self.find(rules, &catalog, name, &keys)?.ok_or_else(|| Error::NotFound {
-            what: "tool",
-            name: name.to_owned(),
-            known: catalog.tools.iter().take(MOST_KNOWN).map(|tool| tool.name.clone()).collect(),
+        if let Some(found) = self.find(rules, &catalog, name, &keys)? {
+            return Ok(found);
+        }
+        // Whoever is told that there is no such tool does not come back for it.
+        let its_server = catalog
+            .unavailable()
+            .find(|(server, _)| names::could_be_of(server.as_str(), name) || rules.give(server, name));
+        Err(match its_server {
+            Some((server, error)) => not_called(server, error),
+            None => Error::NotFound {
+                what: "tool",
+                name: name.to_owned(),
+                known: catalog.tools.iter().take(MOST_KNOWN).map(|tool| tool.name.clone()).collect(),
+            },
         })
     }
 
@@ -310,6 +326,21 @@ fn keys(tenant: &Tenant, user: &UserName) -> Vec<Key> {
 
 fn are_the_same(a: &[(ServerName, Source)], b: &[(ServerName, Source)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((a, source), (b, other))| a == b && source.is(other))
+}
+
+/// A call that was not made, because the tools of its server could not be had.
+fn not_called(server: &ServerName, error: &Error) -> Error {
+    let own = error.clone().with_may_have_run(MayHaveRun::No);
+    // What a server answered when it was asked for its tools is no answer to the call.
+    match own.may_have_run() {
+        MayHaveRun::No => own,
+        _ => Error::Unavailable {
+            server: server.clone(),
+            reason: format!("its tools are not known: {error}"),
+            retry_after: error.retry_after(),
+            may_have_run: MayHaveRun::No,
+        },
+    }
 }
 
 /// A fetch that ended without a word: its task panicked, or went with its tokio runtime.

@@ -66,6 +66,14 @@ impl Candidate<'_> {
     }
 }
 
+/// Whether a tool of a server could have this name in a catalog, whatever the server calls it.
+pub(super) fn could_be_of(server: &str, name: &str) -> bool {
+    let prefix = Candidate { server, tool: "", name: None }.plain();
+    // What is left of it where the name has given way as often as it can.
+    let shortest = LONGEST_TOOL_NAME - 1 - DIGITS[DIGITS.len() - 1];
+    name.starts_with(&prefix) || (prefix.len() > shortest && name.starts_with(&prefix[..shortest]))
+}
+
 /// The names of tools, in the same order. No tool is there twice.
 pub(super) fn assign(tools: &[Candidate<'_>]) -> Vec<String> {
     let mut rounds = vec![0_usize; tools.len()];
@@ -124,6 +132,22 @@ mod tests {
 
     fn renamed<'a>(server: &'a str, tool: &'a str, name: &'a str) -> Candidate<'a> {
         Candidate { server, tool, name: Some(name) }
+    }
+
+    #[test]
+    fn a_name_tells_of_which_server_a_tool_may_be() {
+        let (long, longer) = ("s".repeat(40), "s".repeat(80));
+        let tool = "t".repeat(80);
+        let servers = ["my.server", long.as_str(), longer.as_str()];
+
+        for server in servers {
+            let short = assign(&[candidate(server, "tool")]).remove(0);
+            let twice = assign(&[candidate(server, &tool), renamed("other", "x", &short)]).remove(0);
+
+            assert!(could_be_of(server, &short) && could_be_of(server, &twice), "{server}: {short}, {twice}");
+            assert!(!could_be_of("other", &short), "{short}");
+        }
+        assert!(!could_be_of("my", "my_server__tool"));
     }
 
     #[test]

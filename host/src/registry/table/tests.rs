@@ -173,7 +173,7 @@ impl World {
                 }
             }
             Step::Close { tenant } => {
-                let closed = self.table.take_all(|key| key.generation == tenant);
+                let closed = self.table.take_all(|key, _| key.generation == tenant);
                 let of_tenant: Vec<_> =
                     self.open.iter().filter(|(_, (key, _))| key.generation == tenant).map(|(id, _)| *id).collect();
                 for id in of_tenant {
@@ -192,8 +192,8 @@ impl World {
         assert_eq!(rows.len(), self.open.len() + self.closing.len());
         for (key, id, leases) in rows {
             match self.open.get(&id) {
-                Some((open, _)) => assert_eq!((&key, leases), (open, self.held(id))),
-                None => assert!(self.closing.contains(&id) && leases == 0),
+                Some((open, _)) => assert_eq!((&key, leases), (open, Some(self.held(id)))),
+                None => assert!(self.closing.contains(&id) && leases.is_none()),
             }
             assert!(self.of_tenant(&key.tenant) <= ROOM.of_tenant);
         }

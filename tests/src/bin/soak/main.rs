@@ -33,6 +33,9 @@ use crate::{
 /// Between two samples.
 const STEP: Duration = Duration::from_secs(1);
 
+/// Churn before memory counts: until every user, server and limit was met, memory grows by what is there for the first time.
+const WARM_UP: Duration = Duration::from_secs(20);
+
 /// What memory may be at the end, against that at a quarter.
 const MOST_GROWTH: f64 = 1.05;
 
@@ -59,6 +62,7 @@ async fn soak(time: Duration, folder: &Path) -> ExitCode {
     let before = Held::now();
 
     let tally = Tally::default();
+    house.churn(&tally, Instant::now() + WARM_UP).await;
     let began = Instant::now();
     let churn = house.churn(&tally, began + time);
     let mut samples = Vec::new();

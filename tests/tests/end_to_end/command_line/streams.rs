@@ -51,6 +51,17 @@ async fn the_log_stays_out_of_standard_output() {
 }
 
 #[tokio::test]
+async fn the_log_at_its_fullest_can_be_read() {
+    let desk = Desk::with(&[]);
+
+    let run = desk.run(&["call", "demo.echo", "text=hi", "-vvv"]).await;
+
+    // A compiler of WebAssembly that was built for debugging has millions of lines to say.
+    assert!(!run.stderr.contains("cranelift"), "{} bytes", run.stderr.len());
+    assert_says(&run.stderr, &["DEBUG", "innkeeper"]);
+}
+
+#[tokio::test]
 async fn what_a_server_writes_to_standard_error_is_shown_on_request() {
     let desk = Desk::with(&[Scenario::ExitOnStart]);
     let line = "cannot open the database";

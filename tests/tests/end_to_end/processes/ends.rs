@@ -17,7 +17,7 @@ async fn loss_of(lease: &Lease, events: &mut Events) -> (&'static str, String) {
     in_time(async {
         loop {
             match events.next().await.unwrap().unwrap() {
-                Event::SessionDisconnected { session, code, reason } if session == lease.session() => {
+                Event::SessionDisconnected { session, code, reason, .. } if session == lease.session() => {
                     break (code, reason);
                 }
                 _ => {}

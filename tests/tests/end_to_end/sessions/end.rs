@@ -38,6 +38,25 @@ async fn dropping_everything_closes_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn closing_one_session_ends_its_leases_and_leaves_the_others() {
+    let (runtime, tenant, _) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
+    let (alice, bob) =
+        (tenant.lease("alice", "scripted").await.unwrap(), tenant.lease("bob", "scripted").await.unwrap());
+    let closed = alice.session().id;
+
+    let report = tenant.close_session(closed, Duration::from_secs(1)).await;
+    let again = tenant.close_session(closed, Duration::from_secs(1)).await;
+    let of_another =
+        runtime.tenant("other").apply().await.unwrap().close_session(bob.session().id, Duration::ZERO).await;
+
+    assert_eq!(report.closed.iter().map(|closed| closed.session.id).collect::<Vec<_>>(), [closed]);
+    assert!(report.closed[0].gone && again.closed.is_empty() && of_another.closed.is_empty());
+    assert_eq!(alice.call("late").start().await.unwrap_err().code(), "closing");
+    assert_eq!(&bob.call("still here").start().await.unwrap()[..], b"\"still here\"");
+    assert_ne!(tenant.lease("alice", "scripted").await.unwrap().session().id, closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_a_tenant_leaves_the_others() {
     let (runtime, acme, _) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
     let catalog = acme.catalog().clone();

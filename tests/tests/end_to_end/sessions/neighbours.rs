@@ -75,14 +75,16 @@ async fn closing_a_tenant_whose_servers_are_slow_to_end_keeps_nobody_waiting() {
     at_once(async {
         theirs.call("hello").start().await.unwrap();
         other.lease("bob", "slow").await.unwrap();
-        // The next session of the same user does not wait for the end of the last.
-        acme.lease("alice", "slow").await.unwrap();
+        // Nor does who is refused.
+        assert_eq!(acme.lease("alice", "slow").await.unwrap_err().code(), "closing");
         runtime.status();
     })
     .await;
 
     let report = closing.await.unwrap();
     assert_eq!((report.closed.len(), report.closed[0].gone), (1, true));
+    // Closing it was about what there was.
+    acme.lease("alice", "slow").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -121,7 +121,7 @@ async fn calls_under_way_fail_at_once_and_all_that_follow_share_one_new_connecti
     assert!(next.into_iter().all(|result| result.unwrap() == "\"again\""));
     assert_eq!((lease.session(), lease.info().incarnation), (session, 2));
     let lost = events.next().await.unwrap().unwrap();
-    assert!(matches!(lost, Event::SessionDisconnected { code: "server_exited", .. }), "{lost:?}");
+    assert!(matches!(lost, Event::SessionDisconnected { code: "server_exited", incarnation: 1, .. }), "{lost:?}");
     let opened = events.next().await.unwrap().unwrap();
     assert!(matches!(opened, Event::SessionOpened { incarnation: 2, .. }), "{opened:?}");
     drop((lease, tenant, runtime));
@@ -163,8 +163,55 @@ async fn a_call_that_is_made_again_has_no_more_time_than_it_was_given() {
     let outcome = lease.call("read").idempotent(true).deadline(Duration::from_millis(100)).start().await;
 
     // The wait before the next connection is longer than that.
-    assert_eq!(outcome.unwrap_err().code(), "timeout");
+    let error = outcome.unwrap_err();
+    assert_eq!((error.code(), error.may_have_run()), ("timeout", MayHaveRun::Unknown));
     assert_eq!((began.elapsed().as_millis(), record.told("read")), (100, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_of_a_call_that_is_made_again_go_on_and_its_time_in_all_does_not_begin_anew() {
+    let mut limits = limits_for_paused_clock();
+    (limits.call, limits.call_total) = (Duration::from_secs(10), Duration::from_secs(15));
+    let (connector, mut servers) = scripted();
+    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits), connector).await;
+    let (lease, mut first) = open(&tenant, &mut servers).await;
+    let began = Instant::now();
+    let mut call = lease.call("read").idempotent(true).start();
+
+    let serving = async move {
+        let call = first.message().await.unwrap();
+        first.progress(&call, 1).await;
+        sleep(Duration::from_secs(9)).await;
+        drop(first);
+        let mut second = servers.recv().await.unwrap();
+        let call = second.message().await.unwrap();
+        second.progress(&call, 2).await;
+        // It never answers.
+        while second.message().await.is_some() {}
+    };
+    let serving = tokio::spawn(serving);
+    let mut reports = Vec::new();
+    while let Some(report) = call.progress().await {
+        reports.push(serde_json::from_slice::<serde_json::Value>(&report).unwrap()["progress"].clone());
+    }
+    let error = call.await.unwrap_err();
+
+    assert_eq!(reports, [1, 2]);
+    assert_eq!((error.code(), error.may_have_run()), ("timeout", MayHaveRun::Unknown));
+    assert_eq!(began.elapsed().as_secs(), 15);
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_sent_and_then_not_sent_again_may_have_run() {
+    let mood = |number| if number == 1 { Mood::DiesAtCalls } else { Mood::NeverOpens };
+    let (_runtime, tenant, record) = moody(mood, limits_for_paused_clock()).await;
+    let lease = tenant.lease("alice", "scripted").await.unwrap();
+
+    let error = lease.call("read").idempotent(true).start().await.unwrap_err();
+
+    assert_eq!((error.code(), error.may_have_run()), ("server_exited", MayHaveRun::Unknown));
+    assert_eq!((record.told("read"), record.connections()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,6 +259,7 @@ async fn while_the_breaker_is_open_nobody_waits_and_after_its_pause_one_try_deci
         let tries = join_all((0..3).map(|_| tenant.lease("alice", "scripted"))).await;
 
         assert!(tries.iter().all(|lease| lease.is_ok() == (then == "closed")), "{tries:?}");
+        assert_eq!(runtime.status().sessions[0].breaker, then);
         assert_eq!(record.connections(), 6);
         if then == "open" {
             assert_eq!(runtime.status().sessions[0].breaker, then);
@@ -260,7 +308,7 @@ async fn a_connection_that_has_lived_is_made_again_without_a_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_returns_when_the_new_connection_is_ready_and_many_at_once_are_one() {
     let (connector, mut servers) = scripted();
-    let (_runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
+    let (runtime, tenant) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
     let (lease, mut old) = open(&tenant, &mut servers).await;
     let sent = lease.call("ponder").start();
     old.message().await.unwrap();
@@ -273,6 +321,7 @@ async fn a_restart_returns_when_the_new_connection_is_ready_and_many_at_once_are
         }
     });
 
+    let mut events = runtime.events();
     let restarted = join_all((0..4).map(|_| lease.restart())).await;
 
     assert!(restarted.into_iter().all(|info| info.unwrap().incarnation == 2));
@@ -282,6 +331,10 @@ async fn a_restart_returns_when_the_new_connection_is_ready_and_many_at_once_are
     assert_eq!(call(&lease, "hello").await.unwrap(), "\"hello\"");
     // The old one got its goodbye.
     assert_eq!(old.message().await, None);
+    // Nothing was lost that somebody would have to be told of.
+    let told = events.next().await.unwrap().unwrap();
+    assert!(matches!(told, Event::SessionOpened { incarnation: 2, .. }), "{told:?}");
+    assert!(tokio::time::timeout(Duration::from_secs(60), events.next()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

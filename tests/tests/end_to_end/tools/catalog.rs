@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use futures_util::future::join_all;
 use innkeeper::{
-    Catalog, Error, Server, ToolRules,
+    Catalog, Error, MayHaveRun, Server, ToolRules,
     transport::{Connection, Framing, connector_fn},
 };
 use innkeeper_tests::in_process::{Pipes, limits_for_paused_clock, silent};
@@ -71,6 +71,28 @@ async fn one_server_that_fails_hides_no_other_and_is_asked_again_the_next_time()
     assert_eq!(names(&mended), ["broken__mend", "github__search"]);
     assert!(mended.generation() > tools.generation());
     assert_eq!((github.lists(), broken.lists()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_tool_whose_server_fails_says_how_and_not_that_there_is_no_such_tool() {
+    let (github, broken) = (Toolbox::with(&["search"]), Toolbox::with(&["mend"]));
+    broken.refuses.store(true, SeqCst);
+    let rules = ToolRules::new().rename("glue", "repair");
+    let servers = [("broken", broken.server().tool_rules(rules)), ("github", github.server())];
+    let (_runtime, acme) = tenant(servers).await;
+    let code = async |name: &str| {
+        let called = acme.call_tool("alice", name, &serde_json::json!({})).await;
+        called.err().map(|error| (error.code(), error.may_have_run()))
+    };
+
+    let failed = [code("broken__mend").await, code("repair").await];
+    let unknown = [code("github__mend").await, code("made_up").await];
+    broken.refuses.store(false, SeqCst);
+    let mended = code("broken__mend").await;
+
+    assert_eq!(failed, [Some(("unavailable", MayHaveRun::No)); 2]);
+    assert_eq!(unknown, [Some(("not_found", MayHaveRun::No)); 2]);
+    assert_eq!(mended, None);
 }
 
 #[tokio::test(start_paused = true)]

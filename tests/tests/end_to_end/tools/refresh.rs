@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use tokio::time::{sleep, timeout};
 
-use super::{SECOND, Toolbox, announced, is_stale, names, tenant, until};
+use super::{SECOND, Toolbox, announced, happens, is_stale, names, tenant, until};
 
 #[tokio::test(start_paused = true)]
 async fn what_a_server_announces_is_asked_for_on_the_same_session_and_the_generation_grows() {
@@ -66,9 +66,7 @@ async fn an_announcement_while_the_first_list_is_on_its_way_is_not_lost() {
 
     let (first, ()) = tokio::join!(acme.tools("alice"), async {
         // The server has said that there is a change, and answers with what was before.
-        while github.lists() == 0 {
-            sleep(SECOND / 100).await;
-        }
+        happens(|| github.lists() > 0).await;
         github.announces_always.store(false, SeqCst);
         github.set(&["find"]);
         github.may_list.add_permits(2);
@@ -103,9 +101,7 @@ async fn where_asking_again_fails_the_old_list_stays_stale_and_the_next_catalog_
     github.refuses.store(true, SeqCst);
     github.set(&["find"]);
     announced(&acme, "github", 1).await;
-    while github.lists() < 2 {
-        sleep(SECOND).await;
-    }
+    happens(|| github.lists() >= 2).await;
     sleep(60 * SECOND).await;
     let asked = github.lists();
     let kept = acme.tools("alice").await.unwrap();
@@ -165,9 +161,7 @@ async fn the_end_of_a_runtime_ends_the_asking_and_who_waits_for_an_answer_hears_
         async move { acme.tools("bob").await.unwrap() }
     });
     // Both are asked: for what has changed, and for what nobody had yet.
-    while github.lists() < 3 {
-        sleep(SECOND).await;
-    }
+    happens(|| github.lists() >= 3).await;
 
     let report = runtime.drain(SECOND).await;
     let waited = first.await.unwrap();

@@ -17,7 +17,7 @@ fn key(user: &str, server: &str) -> Key {
 
 fn list(tools: &[&str], bytes: usize) -> Arc<List> {
     let tools: Vec<_> = tools.iter().map(|name| json!({ "name": name })).collect();
-    let listed = super::super::super::tool::list(json!({ "tools": tools }).to_string().as_bytes()).unwrap();
+    let listed = super::super::super::tool::list(json!({ "tools": tools }).to_string().into()).unwrap();
     Arc::new(List { tools: listed.into_iter().map(Arc::new).collect(), bytes })
 }
 
