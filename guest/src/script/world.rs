@@ -232,6 +232,9 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
 fn name(effect: &Observed) -> &'static str {
     match effect {
         Observed::Write { .. } => "write",
+        Observed::Request(_) => "request",
+        Observed::Abort(_) => "abort",
+        Observed::OnClose(_) => "on-close request",
         Observed::FreshProcess => "fresh process",
         Observed::Complete { outcome: Ended::Result(_), .. } => "result",
         Observed::Complete { outcome: Ended::Error(_), .. } => "error",
