@@ -166,8 +166,8 @@ impl Calls {
         })
     }
 
-    /// Puts a request that the server did not read back among those that wait. Pages
-    /// begin anew: a cursor is good for the session that it was given in.
+    /// Puts a request that the server did not read back among those that wait, pages
+    /// from the first on.
     pub(crate) fn requeue(&mut self, id: RequestId) {
         let Some(Request { call, progress, repeated, stage }) = self.remove(id) else { return };
         let (id, stage) = match stage {
@@ -180,7 +180,8 @@ impl Calls {
         self.insert(id, Request { call, progress, repeated: true, stage });
     }
 
-    /// Takes the answer of the server. False if no such request is open.
+    /// Takes the answer of the server. False if no such request is open. One of a
+    /// session that has been replaced may leave its call waiting.
     pub(crate) fn answer(
         &mut self,
         effects: &mut Effects,
@@ -198,6 +199,18 @@ impl Calls {
             (Reply::Result(result), Stage::Paged { template, mut pages }) => {
                 match pages.take(&template.method, source, result, limits) {
                     Ok(Step::Complete(result)) => Outcome::Result(result),
+                    // A cursor is good for the session that it was given in.
+                    Ok(Step::Next(_)) if !transport.reaches(id) => {
+                        if repeated {
+                            let message = "the server forgot the session again between two pages";
+                            Outcome::Fault(fault(FaultKind::Disconnected, message))
+                        } else {
+                            let id = self.next_id();
+                            let stage = Stage::Waiting { template, all_pages: true };
+                            self.insert(id, Request { call, progress, repeated: true, stage });
+                            return true;
+                        }
+                    }
                     Ok(Step::Next(cursor)) => {
                         let id = self.next_id();
                         let frame =

@@ -105,6 +105,7 @@ impl Session {
         };
         if let Phase::Handshake(handshake) = &self.phase
             && known == Some(handshake.id)
+            && (own == known || origin == Origin::Connection)
         {
             let verdict = handshake.judge(reply, &self.settings);
             return self.initialized(effects, source, verdict, reply);
@@ -115,6 +116,10 @@ impl Session {
         if open && known != own {
             // It came by another way than was kept open for it.
             known.into_iter().for_each(|id| self.transport.forget(effects, id));
+        }
+        if open && self.transport.http().is_some() && matches!(self.phase, Phase::Ready(_)) {
+            // Pages that begin anew in another session.
+            self.calls.flush(effects, &mut self.transport, &self.settings.limits);
         }
         if !open {
             let id = json::excerpt(id);

@@ -1,6 +1,8 @@
 //! A server that forgets the session: 2025-11-25, basic/transports, "Session
 //! Management".
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod harness;
 
 use harness::http::*;

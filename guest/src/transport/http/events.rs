@@ -72,8 +72,10 @@ impl Session {
         match &exchange.body {
             Body::Json => {
                 let exchange = exchange.clone();
-                http.settle(effects, number);
                 self.reply(effects, index, bytes, &exchange);
+                if let Some(http) = self.transport.http() {
+                    http.settle(effects, number);
+                }
             }
             Body::Refusal { .. } => {
                 let exchange = exchange.clone();

@@ -10,7 +10,6 @@
 //! A session that is lost before it has been of any use is not replaced by a third:
 //! then the connection is given up, and the host decides when to try again.
 
-use super::listening::Listening;
 use super::{LISTENING_TIMER, Route, exchange::Purpose};
 use crate::boundary::{Effect, FaultKind};
 use crate::effects::{Effects, fault};
@@ -76,7 +75,7 @@ impl Session {
         if let Some(number) = listening.map(|(number, _)| *number) {
             http.abort(effects, number);
         }
-        if std::mem::replace(&mut http.listening, Listening::default()).cursor.awaken() {
+        if std::mem::take(&mut http.listening).cursor.awaken() {
             effects.push(Effect::CancelTimer(LISTENING_TIMER));
         }
         let interrupted: Vec<RequestId> =
