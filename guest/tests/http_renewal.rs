@@ -298,3 +298,30 @@ fn a_new_session_that_is_refused_ends_the_connection() {
     assert_eq!(disconnected_by(&seen).0, FaultKind::Other);
     assert_eq!(faults(&seen).len(), 2);
 }
+
+#[test]
+fn pages_that_the_old_session_still_gives_are_begun_anew_in_the_new() {
+    let mut host = calling();
+    host.calls(call_all(8, "tools/list"));
+    let lost = host.tell(status(6, 404));
+
+    let page = host.tell(json(7, &reply(3, r#"{"tools":[1],"nextCursor":"p"}"#)));
+    let renewed = renew(&mut host, &lost, "s2");
+
+    assert_eq!(page, []);
+    assert_eq!(sent(&renewed), ["POST tools/call", "POST tools/list", "GET"]);
+    assert!(!text(requests(&renewed)[1]).contains("cursor"));
+}
+
+#[test]
+fn pages_of_the_old_session_that_come_after_the_new_began_are_asked_for_at_once() {
+    let mut host = calling();
+    host.calls(call_all(8, "tools/list"));
+    let lost = host.tell(status(6, 404));
+    renew(&mut host, &lost, "s2");
+
+    let page = host.tell(json(7, &reply(3, r#"{"tools":[1],"nextCursor":"p"}"#)));
+
+    assert_eq!(sent(&page), ["POST tools/list"]);
+    assert!(!text(requested(&page)).contains("cursor"));
+}

@@ -236,3 +236,33 @@ fn after_a_disconnect_no_exchange_means_anything() {
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert_eq!(after, []);
 }
+
+#[test]
+fn a_session_that_is_lost_before_it_was_confirmed_ends_the_connection() {
+    let mut host = Host::http(over_http());
+    host.tell([head(1, 200, &[JSON, ("mcp-session-id", "s1")]), body(1, &initialized(1, NEWEST)), end(1)]);
+
+    assert_eq!(disconnected_by(&host.tell(status(4, 404))).0, FaultKind::Other);
+}
+
+#[test]
+fn the_server_may_ask_as_soon_as_it_is_told_that_the_session_is_confirmed() {
+    let mut host = Host::http(over_http());
+    host.tell([head(1, 200, &[EVENTS]), says(1, &initialized(1, NEWEST))]);
+
+    let asked = host.tell([says(1, r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#)]);
+
+    assert!(matches!(asked[..], [Observed::ServerRequest { call: None, .. }]), "{asked:?}");
+}
+
+#[test]
+fn before_its_answer_to_initialize_the_server_may_only_ping() {
+    let mut host = Host::http(over_http());
+    host.tell([head(1, 200, &[EVENTS, ("mcp-session-id", "s1")])]);
+
+    let ping = host.tell([says(1, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)]);
+    let early = host.tell([says(1, r#"{"jsonrpc":"2.0","id":2,"method":"roots/list"}"#)]);
+
+    assert_eq!(requested(&ping).header("mcp-session-id"), Some("s1"));
+    assert!(text(requested(&early)).contains("only ping may be sent"));
+}
