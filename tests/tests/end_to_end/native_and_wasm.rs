@@ -53,7 +53,10 @@ async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
 fn bytes(seed: u32) -> Vec<u8> {
     let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     // Spread, for the first byte says how a session begins, and is the highest of these.
-    std::iter::successors(Some(seed.wrapping_mul(0x9e37_79b9) ^ 0x005e_ed00), next).map(|state| state.to_be_bytes()[0]).take(400).collect()
+    std::iter::successors(Some(seed.wrapping_mul(0x9e37_79b9) ^ 0x005e_ed00), next)
+        .map(|state| state.to_be_bytes()[0])
+        .take(400)
+        .collect()
 }
 
 fn event(event: guest::Event) -> host::Event {
