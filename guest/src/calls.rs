@@ -14,7 +14,7 @@ use crate::jsonrpc::{self, Reply, RequestId};
 use crate::pages::{Pages, Step};
 use crate::params::{Additions, Params};
 use crate::payload::{Builder, Source};
-use crate::stream;
+use crate::transport::Transport;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,9 @@ struct Request {
     call: CallId,
     /// Whether the caller wants to hear of progress.
     progress: bool,
+    /// Whether the server refused to read it once. It is not sent a third time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
     stage: Stage,
 }
 
@@ -45,6 +48,8 @@ enum Stage {
     Waiting { template: Box<Template>, all_pages: bool },
     /// Sent, and the answer completes it.
     Sent,
+    /// The same, by a transport that may say that the server did not read it.
+    Refusable { template: Box<Template> },
     /// Sent, and the answer is a page.
     Paged { template: Box<Template>, pages: Pages },
 }
@@ -80,9 +85,17 @@ impl Calls {
     }
 
     /// Takes a new call: sends it if there is a session, keeps it for later if not.
-    pub(crate) fn place(&mut self, effects: &mut Effects, call: boundary::Call, ready: bool, limits: &Limits) {
+    pub(crate) fn place(
+        &mut self,
+        effects: &mut Effects,
+        transport: &mut Transport,
+        call: boundary::Call,
+        ready: bool,
+        limits: &Limits,
+    ) {
         let boundary::Call { id: call, method, params, progress, all_pages } = call;
-        let checked = params.as_deref().map(|params| Params::check(params, all_pages, limits));
+        let has_lines = transport.has_lines();
+        let checked = params.as_deref().map(|params| Params::check(params, all_pages, has_lines, limits));
         let params = match checked.transpose() {
             Ok(params) => params,
             Err(reason) => {
@@ -93,10 +106,10 @@ impl Calls {
         let id = self.next_id();
 
         // What most calls are, so it costs no more than it has to.
-        if ready && !all_pages {
+        if ready && !all_pages && !transport.may_refuse() {
             let frame = request(id, call, &method, params.as_ref(), progress, None);
-            if self.send(effects, call, frame, limits) {
-                self.insert(id, Request { call, progress, stage: Stage::Sent });
+            if send(effects, transport, call, id, frame, limits) {
+                self.insert(id, Request { call, progress, repeated: false, stage: Stage::Sent });
             }
             return;
         }
@@ -108,14 +121,15 @@ impl Calls {
             return effects.fail(call, fault(FaultKind::TooLarge, message));
         }
         let template = Box::new(Template { method, params });
-        self.insert(id, Request { call, progress, stage: Stage::Waiting { template, all_pages } });
+        let stage = Stage::Waiting { template, all_pages };
+        self.insert(id, Request { call, progress, repeated: false, stage });
         if ready {
-            self.send_waiting(effects, id, limits);
+            self.send_waiting(effects, transport, id, limits);
         }
     }
 
     /// Sends what waited for the session, in the order in which it came.
-    pub(crate) fn flush(&mut self, effects: &mut Effects, limits: &Limits) {
+    pub(crate) fn flush(&mut self, effects: &mut Effects, transport: &mut Transport, limits: &Limits) {
         let waiting: Vec<RequestId> = self
             .open
             .iter()
@@ -123,26 +137,55 @@ impl Calls {
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {
-            self.send_waiting(effects, id, limits);
+            self.send_waiting(effects, transport, id, limits);
         }
     }
 
-    fn send_waiting(&mut self, effects: &mut Effects, id: RequestId, limits: &Limits) {
-        let Some(Request { call, progress, stage }) = self.remove(id) else { return };
+    fn send_waiting(&mut self, effects: &mut Effects, transport: &mut Transport, id: RequestId, limits: &Limits) {
+        let Some(Request { call, progress, repeated, stage }) = self.remove(id) else { return };
         let Stage::Waiting { template, all_pages } = stage else {
-            return self.insert(id, Request { call, progress, stage });
+            return self.insert(id, Request { call, progress, repeated, stage });
         };
         let frame = request(id, call, &template.method, template.params.as_ref(), progress, None);
-        if self.send(effects, call, frame, limits) {
-            let stage = if all_pages { Stage::Paged { template, pages: Pages::default() } } else { Stage::Sent };
-            self.insert(id, Request { call, progress, stage });
+        if send(effects, transport, call, id, frame, limits) {
+            let stage = if all_pages {
+                Stage::Paged { template, pages: Pages::default() }
+            } else if transport.may_refuse() {
+                Stage::Refusable { template }
+            } else {
+                Stage::Sent
+            };
+            self.insert(id, Request { call, progress, repeated, stage });
         }
     }
 
-    /// Takes the answer of the server. False if no such request is open.
+    /// Whether a request that the server did not read may be sent again.
+    pub(crate) fn is_repeatable(&self, id: RequestId) -> bool {
+        self.open.get(&id).is_some_and(|request| {
+            !request.repeated && matches!(request.stage, Stage::Refusable { .. } | Stage::Paged { .. })
+        })
+    }
+
+    /// Puts a request that the server did not read back among those that wait, pages
+    /// from the first on.
+    pub(crate) fn requeue(&mut self, id: RequestId) {
+        let Some(Request { call, progress, repeated, stage }) = self.remove(id) else { return };
+        let (id, stage) = match stage {
+            Stage::Refusable { template } => (self.next_id(), Stage::Waiting { template, all_pages: false }),
+            Stage::Paged { template, .. } => (self.next_id(), Stage::Waiting { template, all_pages: true }),
+            stage @ (Stage::Waiting { .. } | Stage::Sent) => {
+                return self.insert(id, Request { call, progress, repeated, stage });
+            }
+        };
+        self.insert(id, Request { call, progress, repeated: true, stage });
+    }
+
+    /// Takes the answer of the server. False if no such request is open. One of a
+    /// session that has been replaced may leave its call waiting.
     pub(crate) fn answer(
         &mut self,
         effects: &mut Effects,
+        transport: &mut Transport,
         source: Source<'_>,
         id: RequestId,
         reply: Reply<'_>,
@@ -151,18 +194,30 @@ impl Calls {
         if !self.is_sent(id) {
             return false;
         }
-        let Some(Request { call, progress, stage }) = self.remove(id) else { return false };
+        let Some(Request { call, progress, repeated, stage }) = self.remove(id) else { return false };
         let outcome = match (reply, stage) {
             (Reply::Result(result), Stage::Paged { template, mut pages }) => {
                 match pages.take(&template.method, source, result, limits) {
                     Ok(Step::Complete(result)) => Outcome::Result(result),
+                    // A cursor is good for the session that it was given in.
+                    Ok(Step::Next(_)) if !transport.reaches(id) => {
+                        if repeated {
+                            let message = "the server forgot the session again between two pages";
+                            Outcome::Fault(fault(FaultKind::Disconnected, message))
+                        } else {
+                            let id = self.next_id();
+                            let stage = Stage::Waiting { template, all_pages: true };
+                            self.insert(id, Request { call, progress, repeated: true, stage });
+                            return true;
+                        }
+                    }
                     Ok(Step::Next(cursor)) => {
                         let id = self.next_id();
                         let frame =
                             request(id, call, &template.method, template.params.as_ref(), progress, Some(&cursor));
-                        if self.send(effects, call, frame, limits) {
+                        if send(effects, transport, call, id, frame, limits) {
                             let stage = Stage::Paged { template, pages };
-                            self.insert(id, Request { call, progress, stage });
+                            self.insert(id, Request { call, progress, repeated, stage });
                         }
                         return true;
                     }
@@ -184,20 +239,33 @@ impl Calls {
         (request.progress && self.is_sent(token)).then_some(request.call)
     }
 
+    /// The call that a request which has been sent is one of.
+    pub(crate) fn call_of(&self, id: RequestId) -> Option<CallId> {
+        self.open.get(&id).filter(|_| self.is_sent(id)).map(|request| request.call)
+    }
+
+    /// Ends the call that a request is one of.
+    pub(crate) fn fail(&mut self, effects: &mut Effects, id: RequestId, fault: Fault) {
+        if let Some(request) = self.remove(id) {
+            effects.fail(request.call, fault);
+        }
+    }
+
     /// Ends a call that the platform does not want any more. One that has been
     /// completed is ignored.
-    pub(crate) fn cancel(&mut self, effects: &mut Effects, call: CallId) {
+    pub(crate) fn cancel(&mut self, effects: &mut Effects, transport: &mut Transport, call: CallId) {
         let Some(id) = self.by_call.get(&call).copied() else { return };
         let sent = self.is_sent(id);
         self.remove(id);
-        if sent {
+        if sent && transport.reaches(id) {
             let mut message = jsonrpc::notification("notifications/cancelled");
             message
                 .text(r#","params":{"requestId":"#)
                 .number(id.0)
                 .text(r#","reason":"the caller no longer wants the result"}"#);
-            stream::send(effects, jsonrpc::end(message));
+            transport.send(effects, jsonrpc::end(message));
         }
+        transport.forget(effects, id);
         effects.fail(call, fault(FaultKind::Cancelled, "the call was cancelled"));
     }
 
@@ -211,7 +279,7 @@ impl Calls {
 
     /// Ends every call that the server knows of.
     pub(crate) fn fail_sent(&mut self, effects: &mut Effects, fault: &Fault) {
-        let sent: Vec<RequestId> = self.open.keys().copied().filter(|id| self.is_sent(*id)).collect();
+        let sent: Vec<RequestId> = self.sent().collect();
         for request in sent.into_iter().filter_map(|id| self.remove(id)) {
             effects.fail(request.call, fault.clone());
         }
@@ -234,12 +302,18 @@ impl Calls {
 
     /// Whether there are calls that the server knows of, and calls that it does not.
     pub(crate) fn has_sent_and_waiting(&self) -> (bool, bool) {
-        let sent = self.open.keys().any(|id| self.is_sent(*id));
+        let sent = self.sent().next().is_some();
         let waiting = self.open.keys().any(|id| !self.is_sent(*id));
         (sent, waiting)
     }
 
-    fn is_sent(&self, id: RequestId) -> bool {
+    /// The requests that the server knows of.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = RequestId> {
+        self.open.keys().copied().filter(|id| self.is_sent(*id))
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn is_sent(&self, id: RequestId) -> bool {
         let request = self.open.get(&id);
         request.is_some_and(|request| !matches!(request.stage, Stage::Waiting { .. }))
     }
@@ -255,20 +329,6 @@ impl Calls {
         Some(request)
     }
 
-    /// Sends a request, or completes the call if it cannot be sent: then it must not
-    /// be in the table any more.
-    fn send(&self, effects: &mut Effects, call: CallId, frame: Builder, limits: &Limits) -> bool {
-        let fits = frame.len() <= limits.max_frame;
-        if fits {
-            stream::send_for(effects, call, frame);
-        } else {
-            let message =
-                format!("the request comes to {} bytes, and a frame may have {}", frame.len(), limits.max_frame);
-            effects.fail(call, fault(FaultKind::TooLarge, message));
-        }
-        fits
-    }
-
     /// Bytes of parameters that are kept.
     fn retained(&self) -> u64 {
         self.open.values().map(Request::retained).fold(0, u64::saturating_add)
@@ -278,7 +338,9 @@ impl Calls {
 impl Request {
     fn template(&self) -> Option<&Template> {
         match &self.stage {
-            Stage::Waiting { template, .. } | Stage::Paged { template, .. } => Some(template),
+            Stage::Waiting { template, .. } | Stage::Refusable { template } | Stage::Paged { template, .. } => {
+                Some(template)
+            }
             Stage::Sent => None,
         }
     }
@@ -306,6 +368,26 @@ fn request(
     let additions = Additions { cursor, progress: progress.then_some(id) };
     Params::write(params, &mut frame, call, additions);
     jsonrpc::end(frame)
+}
+
+/// Sends a request, or completes the call if it cannot be sent: then it must not be
+/// in the table any more.
+fn send(
+    effects: &mut Effects,
+    transport: &mut Transport,
+    call: CallId,
+    id: RequestId,
+    frame: Builder,
+    limits: &Limits,
+) -> bool {
+    let fits = frame.len() <= limits.max_frame;
+    if fits {
+        transport.send_for(effects, call, id, frame);
+    } else {
+        let message = format!("the request comes to {} bytes, and a frame may have {}", frame.len(), limits.max_frame);
+        effects.fail(call, fault(FaultKind::TooLarge, message));
+    }
+    fits
 }
 
 fn violation(what: &str) -> Outcome {

@@ -7,7 +7,8 @@ use crate::effects::Effects;
 use crate::revision::Revision;
 use crate::session::{self, Session};
 use crate::settings;
-use crate::state::{FORMAT, State};
+use crate::state::{FORMAT, RESTORABLE, State};
+use crate::transport::http::headers;
 
 /// The client side of one MCP session, as a state machine.
 ///
@@ -30,10 +31,10 @@ impl Client {
     /// Takes events in order, and returns what the host is to do, in order.
     ///
     /// Ranges in the effects refer to `events`, so whoever applies the effects keeps
-    /// a copy of what the events carried. No effect depends on `_now`: the revisions
-    /// that are spoken ask for no timers.
-    pub fn handle(&mut self, _now: Instant, events: Vec<Event>) -> Vec<Effect> {
-        let mut effects = Effects::new();
+    /// a copy of what the events carried. `now` only matters to the timers that are
+    /// set, which are those of streams of HTTP that are to be taken up again.
+    pub fn handle(&mut self, now: Instant, events: Vec<Event>) -> Vec<Effect> {
+        let mut effects = Effects::new(now);
         for (index, event) in (0_u32..).zip(events) {
             match (&mut self.state, event) {
                 (State::Unopened, Event::Open(settings)) => self.open(&mut effects, settings),
@@ -72,7 +73,8 @@ impl Client {
     /// [`RestoreError::UnknownFormat`] and [`RestoreError::Malformed`].
     pub fn restore(state: &[u8], outstanding: Outstanding) -> Result<(Self, Vec<Effect>), RestoreError> {
         let mut state = State::read(state)?;
-        let mut effects = Effects::new();
+        // The time is not told here. What is begun again is due at once, then.
+        let mut effects = Effects::new(0);
         if let State::Open(session) = &mut state {
             session.reconcile(&mut effects, &outstanding);
         } else {
@@ -91,15 +93,20 @@ impl Client {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revisions: Revision::ALL.map(|revision| revision.name().to_owned()).to_vec(),
             snapshot_format: FORMAT.to_owned(),
-            restorable_formats: vec![FORMAT.to_owned()],
-            headers: Vec::new(),
+            restorable_formats: RESTORABLE.map(str::to_owned).to_vec(),
+            headers: headers::ALL.map(str::to_owned).to_vec(),
             extensions: Vec::new(),
         }
     }
 
     fn open(&mut self, effects: &mut Effects, settings: Settings) {
+        let kind = settings.transport;
         self.state = match settings::Settings::check(settings) {
-            Ok(settings) => State::Open(Box::new(Session::new(settings))),
+            Ok(settings) => {
+                let mut session = Box::new(Session::new(settings, kind));
+                session.opened(effects);
+                State::Open(session)
+            }
             Err(fault) => {
                 effects.disconnect(DisconnectCause::Fault(fault));
                 State::Over

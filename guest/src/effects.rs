@@ -1,6 +1,6 @@
 //! The list of effects that a batch of events leads to.
 
-use crate::boundary::{Completion, DisconnectCause, Effect, Fault, FaultKind, LogLevel, LogLine, Outcome};
+use crate::boundary::{Completion, DisconnectCause, Effect, Fault, FaultKind, Instant, LogLevel, LogLine, Outcome};
 
 /// A call of the platform, by the id that the host gave it.
 pub(crate) type CallId = u64;
@@ -8,13 +8,20 @@ pub(crate) type CallId = u64;
 /// What the host is to do, in order.
 #[derive(Debug)]
 pub(crate) struct Effects {
+    now: Instant,
     list: Vec<Effect>,
     disconnected: Option<DisconnectCause>,
 }
 
 impl Effects {
-    pub(crate) const fn new() -> Self {
-        Effects { list: Vec::new(), disconnected: None }
+    /// Those of a batch that came at `now`.
+    pub(crate) const fn new(now: Instant) -> Self {
+        Effects { now, list: Vec::new(), disconnected: None }
+    }
+
+    /// The time of the batch.
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
     }
 
     pub(crate) fn into_list(mut self) -> Vec<Effect> {

@@ -89,7 +89,7 @@ impl Handshake {
         if self.again || settings.only.is_some() {
             return None;
         }
-        let supported = member(member(error, "data")?, "supported")?;
+        let supported = json::member(json::member(error, "data")?, "supported")?;
         let mut best = None;
         let walked = json::elements(supported, |name| {
             let revision = json::string(name).and_then(|name| Revision::from_name(&name));
@@ -120,14 +120,6 @@ fn agreed(result: &str, settings: &Settings) -> Result<Revision, Fault> {
         (_, Some(only)) => Err(unsupported(format!("the configuration allows {} only", only.name()))),
         (None, None) => Err(unsupported(format!("this guest speaks {}", Revision::ALL.map(Revision::name).join(", ")))),
     }
-}
-
-/// A member of an object, if there is just one of that name.
-fn member<'a>(object: &'a str, wanted: &str) -> Option<&'a str> {
-    let mut found = None;
-    json::members(object, |name, value| if name == wanted { set(&mut found, value, "said twice") } else { Ok(()) })
-        .ok()?;
-    found
 }
 
 fn violation(reason: Malformed) -> Fault {

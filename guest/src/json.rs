@@ -150,6 +150,32 @@ pub(crate) fn excerpt(text: &str) -> String {
     if text.chars().nth(MAX_CHARS).is_some() { shown + "..." } else { shown }
 }
 
+/// What a server or the host said, safe to put into a message for people: at most
+/// so many bytes, of printable ASCII.
+pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        let before = shown.len();
+        if character == ' ' || character.is_ascii_graphic() {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_default());
+        }
+        if shown.len() > max_bytes.saturating_sub("...".len()) {
+            shown.truncate(before);
+            return shown + "...";
+        }
+    }
+    shown
+}
+
+/// A member of an object, if there is just one of that name.
+pub(crate) fn member<'a>(object: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut found = None;
+    members(object, |name, value| if name == wanted { set(&mut found, value, "said twice") } else { Ok(()) }).ok()?;
+    found
+}
+
 fn first(text: &str) -> Option<u8> {
     text.bytes().find(|byte| !byte.is_ascii_whitespace())
 }
@@ -308,5 +334,13 @@ mod tests {
         assert_eq!(excerpt("a\nb"), r"a\nb");
         assert_eq!(excerpt("é"), r"\u{e9}");
         assert_eq!(excerpt(&"x".repeat(1000)).len(), 51);
+    }
+
+    #[test]
+    fn what_is_printable_stays_and_the_rest_is_escaped_within_a_bound() {
+        assert_eq!(printable(r#"Bearer realm="a", scope="b c""#, 100), r#"Bearer realm="a", scope="b c""#);
+        assert_eq!(printable("a\r\nb\u{e9}", 100), r"a\r\nb\u{e9}");
+        assert_eq!(printable(&"\u{10ffff}".repeat(100), 100).len(), 93);
+        assert_eq!(printable(&"x".repeat(1000), 100).len(), 100);
     }
 }

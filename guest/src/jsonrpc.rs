@@ -147,6 +147,16 @@ impl ErrorCode {
             ErrorCode::SamplingRejected => -1,
         }
     }
+
+    /// Whether a code is about a message as such, and not about its circumstances.
+    /// `InvalidRequest` is not among them: servers use it for a session that they do
+    /// not know.
+    pub(crate) fn is_of_message(code: i64) -> bool {
+        const PARSE_ERROR: i64 = -32700;
+        const INVALID_PARAMS: i64 = -32602;
+
+        [PARSE_ERROR, INVALID_PARAMS, ErrorCode::MethodNotFound.number()].contains(&code)
+    }
 }
 
 /// Begins a request; `params` and [`end`] follow.

@@ -44,8 +44,9 @@
 //! # What is spoken
 //!
 //! The revisions of MCP that begin with a handshake (2024-11-05, 2025-03-26,
-//! 2025-06-18 and 2025-11-25), over a stream of frames. What belongs to one era
-//! or one transport is in a module of its own: `handshake` and `stream`.
+//! 2025-06-18 and 2025-11-25), over a stream of frames, streamable HTTP, and the
+//! HTTP+SSE of servers that have nothing newer. What belongs to one era or one
+//! transport is in a module of its own: `handshake`, and those in `transport`.
 //!
 //! # A guest of one's own
 //!
@@ -115,8 +116,8 @@ mod server_requests;
 mod session;
 mod settings;
 mod state;
-mod stream;
 mod tally;
+mod transport;
 
 pub mod bindings;
 #[cfg(feature = "checker")]

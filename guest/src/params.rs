@@ -10,6 +10,7 @@ use crate::json::{self, Malformed, set};
 use crate::jsonrpc::RequestId;
 use crate::payload::Builder;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Parameters that can be said to a server.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Params {
     /// Bytes of the text.
     length: u32,
-    /// The text, where it is not the one that the caller gave: a frame must not
-    /// contain a line break, and theirs did.
+    /// The text, where it is not the one that the caller gave: where a line break ends
+    /// a frame, a message must not contain one, and theirs did.
     rewritten: Option<String>,
     /// The object itself.
     object: Opening,
@@ -51,8 +52,9 @@ impl Params {
     ///
     /// A progress token of the caller's own is refused: reports would come under a
     /// token that this guest cannot tell from its own. So is a cursor where the
-    /// guest is to follow the pages.
-    pub(crate) fn check(bytes: &[u8], all_pages: bool, limits: &Limits) -> Result<Self, Malformed> {
+    /// guest is to follow the pages. `has_lines` says whether they have to be on one
+    /// line.
+    pub(crate) fn check(bytes: &[u8], all_pages: bool, has_lines: bool, limits: &Limits) -> Result<Self, Malformed> {
         if bytes.len() as u64 > limits.max_frame {
             return Err(Malformed::Because("longer than a frame may be"));
         }
@@ -61,7 +63,7 @@ impl Params {
             // A line break within a string is not to be repaired, but refused.
             json::check(text)?;
         }
-        let line = json::single_line(text);
+        let line = if has_lines { json::single_line(text) } else { Cow::Borrowed(text) };
 
         let mut meta = None;
         let mut empty = true;
@@ -79,8 +81,8 @@ impl Params {
         Ok(Params {
             length: narrow(line.len())?,
             rewritten: match line {
-                std::borrow::Cow::Borrowed(_) => None,
-                std::borrow::Cow::Owned(line) => Some(line),
+                Cow::Borrowed(_) => None,
+                Cow::Owned(line) => Some(line),
             },
             object,
             meta,
@@ -193,7 +195,7 @@ mod tests {
 
     /// The member `params` that a server reads.
     fn said(params: Option<&str>, cursor: Option<&str>, progress: Option<u64>) -> String {
-        let checked = params.map(|text| Params::check(text.as_bytes(), false, &LIMITS).unwrap());
+        let checked = params.map(|text| Params::check(text.as_bytes(), false, true, &LIMITS).unwrap());
         assert!(checked.iter().all(Params::is_sound));
         let mut frame = Builder::default();
         let add = Additions { cursor, progress: progress.map(RequestId) };
@@ -210,7 +212,7 @@ mod tests {
     }
 
     fn refused(params: &str) -> Malformed {
-        Params::check(params.as_bytes(), true, &LIMITS).unwrap_err()
+        Params::check(params.as_bytes(), true, true, &LIMITS).unwrap_err()
     }
 
     #[test]
@@ -261,7 +263,7 @@ mod tests {
         assert_eq!(refused("[1]"), Malformed::NotAnObject);
         assert_eq!(refused("null"), Malformed::NotAnObject);
         assert!(matches!(refused(r#"{"a":1"#), Malformed::NotJson { .. }));
-        assert_eq!(Params::check(b"{\"a\":\"\xff\"}", false, &LIMITS), Err(Malformed::NotUtf8 { at: 6 }));
+        assert_eq!(Params::check(b"{\"a\":\"\xff\"}", false, true, &LIMITS), Err(Malformed::NotUtf8 { at: 6 }));
         assert!(matches!(refused(&format!("{{{}}}", " ".repeat(5000))), Malformed::Because(_)));
     }
 
@@ -277,6 +279,6 @@ mod tests {
         ] {
             assert!(matches!(refused(params), Malformed::Because(_)), "{params}");
         }
-        assert!(Params::check(br#"{"cursor":"x"}"#, false, &LIMITS).is_ok());
+        assert!(Params::check(br#"{"cursor":"x"}"#, false, true, &LIMITS).is_ok());
     }
 }

@@ -37,11 +37,17 @@ impl Revision {
         }
     }
 
-    /// Whether a peer may put several messages into one frame. 2025-03-26 brought
+    /// Whether a peer may put several messages into one frame or body. 2025-03-26 brought
     /// that in ("MUST support receiving JSON-RPC batches"), 2025-06-18 took it
     /// out again.
     pub(crate) const fn has_batches(self) -> bool {
         matches!(self, Revision::R2025_03_26)
+    }
+
+    /// Whether requests over HTTP name the revision in a header, which 2025-06-18
+    /// brought in ("Protocol Version Header").
+    pub(crate) fn has_version_header(self) -> bool {
+        self >= Revision::R2025_06_18
     }
 }
 

@@ -10,7 +10,7 @@ use crate::json;
 use crate::jsonrpc::{self, ErrorCode};
 use crate::payload::{Builder, Source};
 use crate::settings::Settings;
-use crate::stream;
+use crate::transport::Transport;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,23 +134,37 @@ impl ServerRequests {
 
     /// Passes the platform's answer on. One to a request that was withdrawn is
     /// ignored.
-    pub(crate) fn answer(&mut self, effects: &mut Effects, index: u32, id: u64, answer: &Answer, settings: &Settings) {
+    pub(crate) fn answer(
+        &mut self,
+        effects: &mut Effects,
+        transport: &mut Transport,
+        index: u32,
+        id: u64,
+        answer: &Answer,
+        settings: &Settings,
+    ) {
         let Some(asked) = self.open.remove(&id) else { return };
         let message = match answer {
             Answer::Result(json) => passed_on(&asked.wire_id, "result", index, json, settings),
             Answer::Error(json) => passed_on(&asked.wire_id, "error", index, json, settings),
             Answer::Refused => asked.refusal(settings),
         };
-        stream::send(effects, message);
+        transport.send(effects, message);
     }
 
     /// Compares with what the host holds after a change of guest: the platform will
     /// not answer what the host does not hold, and nobody waits for the answers to
     /// what is not known here.
-    pub(crate) fn reconcile(&mut self, effects: &mut Effects, held: &BTreeSet<u64>, settings: &Settings) {
+    pub(crate) fn reconcile(
+        &mut self,
+        effects: &mut Effects,
+        transport: &mut Transport,
+        held: &BTreeSet<u64>,
+        settings: &Settings,
+    ) {
         let lost: Vec<u64> = self.open.keys().copied().filter(|id| !held.contains(id)).collect();
         for id in lost {
-            self.answer(effects, 0, id, &Answer::Refused, settings);
+            self.answer(effects, transport, 0, id, &Answer::Refused, settings);
         }
         for id in held.iter().filter(|id| !self.open.contains_key(id)) {
             self.next = self.next.max(id.saturating_add(1));

@@ -2,9 +2,12 @@
 //!
 //! A session outlives its connection: after `exited` a new process may be
 //! `started` for it. The handshake is made once per connection; calls that come
-//! before it is complete wait.
+//! before it is complete wait. Over HTTP there is no connection to be told of, and
+//! what the server forgets is made anew within `transport::http`.
 
-use crate::boundary::{self, DisconnectCause, Effect, Event, ExitStatus, Fault, FaultKind, Limits, SessionInfo};
+use crate::boundary::{
+    self, DisconnectCause, Effect, Event, ExitStatus, Fault, FaultKind, Limits, SessionInfo, TransportKind,
+};
 use crate::calls::Calls;
 use crate::effects::{CallId, Effects, fault};
 use crate::handshake::{Handshake, Verdict};
@@ -14,8 +17,8 @@ use crate::payload::Source;
 use crate::revision::Revision;
 use crate::server_requests::ServerRequests;
 use crate::settings::Settings;
-use crate::stream;
 use crate::tally::{Nuisance, Tally};
+use crate::transport::Transport;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -28,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) calls: Calls,
     pub(crate) server_requests: ServerRequests,
     pub(crate) tally: Tally,
+    #[serde(default)]
+    pub(crate) transport: Transport,
 }
 
 /// Where the connection stands.
@@ -38,6 +43,14 @@ pub(crate) enum Phase {
     Unconnected,
     /// The server has not answered `initialize`.
     Handshake(Handshake),
+    /// The server has answered, but not accepted what follows. Only where that is
+    /// told, which is over HTTP.
+    Confirming {
+        /// The revision that is agreed on.
+        revision: Revision,
+        /// What the server said of itself, for as long as the host is to be told.
+        peer: String,
+    },
     /// Calls reach the server.
     Ready(Revision),
     /// There is none any more, or none of any use.
@@ -45,13 +58,22 @@ pub(crate) enum Phase {
 }
 
 impl Session {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, transport: TransportKind) -> Self {
         Session {
             settings,
             phase: Phase::Unconnected,
             calls: Calls::new(),
             server_requests: ServerRequests::new(),
             tally: Tally::default(),
+            transport: Transport::new(transport),
+        }
+    }
+
+    /// Begins what needs nothing but a session: over HTTP, the handshake.
+    pub(crate) fn opened(&mut self, effects: &mut Effects) {
+        if self.transport.http().is_some() {
+            let id = self.calls.next_id();
+            self.offer(effects, Handshake::first(id, &self.settings));
         }
     }
 
@@ -60,27 +82,31 @@ impl Session {
         match event {
             Event::Frame(frame) => self.frame(effects, index, &frame),
             Event::Call(call) => self.call(effects, call),
-            Event::CancelCall(call) => self.calls.cancel(effects, call),
+            Event::CancelCall(call) => self.calls.cancel(effects, &mut self.transport, call),
             Event::Notify(notify) => self.notify(effects, index, &notify),
             Event::ServerResponse(response) => {
                 let boundary::ServerResponse { id, answer } = response;
-                self.server_requests.answer(effects, index, id, &answer, &self.settings);
+                self.server_requests.answer(effects, &mut self.transport, index, id, &answer, &self.settings);
+            }
+            Event::Started(_) | Event::Exited(_) if self.transport.http().is_some() => {
+                self.misplaced(effects, "a process was told of, where there is none");
             }
             Event::Started(_) => self.started(effects),
             Event::Exited(status) => self.exited(effects, &status),
-            // No timer is ever set, no exchange started and no extension announced.
             Event::Timer(_)
             | Event::ResponseHead(_)
             | Event::ResponseBody(_)
             | Event::ServerSentEvent(_)
             | Event::ResponseEnd(_)
-            | Event::ExchangeFailed(_)
-            | Event::Extension(_) => {}
+            | Event::ExchangeFailed(_) => self.exchange_event(effects, index, event),
+            // None is announced.
+            Event::Extension(_) => {}
             Event::Open(_) | Event::Close => self.misplaced(effects, "the session is open already"),
         }
     }
 
-    /// Ends the session. The server learns of it by the end of its input.
+    /// Ends the session. The server learns of it by the end of its input, or by the
+    /// request that the host has been given for the end.
     pub(crate) fn close(&mut self, effects: &mut Effects) {
         self.abandon(effects, &closed());
     }
@@ -98,14 +124,18 @@ impl Session {
         self.offer(effects, Handshake::first(id, &self.settings));
     }
 
-    fn offer(&mut self, effects: &mut Effects, handshake: Handshake) {
+    /// Sends `initialize`.
+    pub(crate) fn offer(&mut self, effects: &mut Effects, handshake: Handshake) {
         let request = handshake.request(&self.settings);
         if request.len() > self.limits().max_frame {
             let message = "the handshake does not fit into a frame; allow larger frames, or \
                            shorten client info and capabilities";
             return self.give_up(effects, fault(FaultKind::TooLarge, message));
         }
-        stream::send(effects, request);
+        match &mut self.transport {
+            Transport::Stream => self.transport.send(effects, request),
+            Transport::Http(http) => http.open(effects, handshake.id, request),
+        }
         self.phase = Phase::Handshake(handshake);
     }
 
@@ -119,13 +149,19 @@ impl Session {
     ) {
         match (verdict, reply) {
             (Verdict::Agreed(revision), Reply::Result(result)) => {
-                stream::send(effects, Handshake::confirmation());
+                if let Transport::Http(http) = &mut self.transport {
+                    http.confirm(effects, revision);
+                    let peer = if http.is_announced() { String::new() } else { result.to_owned() };
+                    self.phase = Phase::Confirming { revision, peer };
+                    return;
+                }
+                self.transport.send(effects, Handshake::confirmation());
                 self.phase = Phase::Ready(revision);
                 effects.push(Effect::Ready(SessionInfo {
                     revision: revision.name().to_owned(),
                     peer: source.payload(Some(result)),
                 }));
-                self.calls.flush(effects, &self.settings.limits);
+                self.calls.flush(effects, &mut self.transport, &self.settings.limits);
             }
             (Verdict::Offer(revision), _) => {
                 let id = self.calls.next_id();
@@ -157,7 +193,7 @@ impl Session {
                 let message = format!("{how} before it had answered `initialize`");
                 self.give_up(effects, fault(FaultKind::Disconnected, message));
             }
-            Phase::Ready(_) => self.give_up(effects, fault(FaultKind::Disconnected, how)),
+            Phase::Confirming { .. } | Phase::Ready(_) => self.give_up(effects, fault(FaultKind::Disconnected, how)),
             Phase::Disconnected => {}
         }
     }
@@ -172,13 +208,13 @@ impl Session {
         }
         let ready = match self.phase {
             Phase::Ready(_) => true,
-            Phase::Unconnected | Phase::Handshake(_) => false,
+            Phase::Unconnected | Phase::Handshake(_) | Phase::Confirming { .. } => false,
             Phase::Disconnected => {
                 let message = "the connection to the server has ended";
                 return effects.fail(call.id, fault(FaultKind::Disconnected, message));
             }
         };
-        self.calls.place(effects, call, ready, &self.settings.limits);
+        self.calls.place(effects, &mut self.transport, call, ready, &self.settings.limits);
     }
 
     /// Passes a notification on. Before the session is ready there is nobody to
@@ -208,17 +244,17 @@ impl Session {
         if message.len() > self.limits().max_frame {
             return self.misplaced(effects, "a notification was dropped: too large for a frame");
         }
-        stream::send(effects, message);
+        self.transport.send(effects, message);
     }
 
     /// Gives the connection up for a reason of this side.
-    fn give_up(&mut self, effects: &mut Effects, fault: Fault) {
+    pub(crate) fn give_up(&mut self, effects: &mut Effects, fault: Fault) {
         self.disconnect(effects, &fault.clone(), DisconnectCause::Fault(fault));
     }
 
     /// Completes what is open, then disconnects: once disconnected, the host holds
     /// no calls that could be completed.
-    fn disconnect(&mut self, effects: &mut Effects, fault: &Fault, cause: DisconnectCause) {
+    pub(crate) fn disconnect(&mut self, effects: &mut Effects, fault: &Fault, cause: DisconnectCause) {
         self.abandon(effects, fault);
         self.phase = Phase::Disconnected;
         effects.disconnect(cause);
@@ -227,6 +263,9 @@ impl Session {
     fn abandon(&mut self, effects: &mut Effects, fault: &Fault) {
         self.calls.fail_all(effects, fault);
         self.server_requests.withdraw_all(effects);
+        if let Some(http) = self.transport.http() {
+            http.clear();
+        }
     }
 
     /// Compares with what the host holds, after a change of guest.
@@ -239,16 +278,22 @@ impl Session {
         }
         let mut requests = BTreeSet::new();
         requests.extend(&held.server_requests);
-        self.server_requests.reconcile(effects, &requests, &self.settings);
+        self.server_requests.reconcile(effects, &mut self.transport, &requests, &self.settings);
+        self.reconcile_exchanges(effects, held);
     }
 
     /// Rebuilds what a snapshot leaves out; false if it contradicts itself.
     pub(crate) fn index(&mut self) -> bool {
         let indexed = self.settings.is_sound() && self.calls.index() && self.server_requests.is_sound(&self.settings);
         let (sent, waiting) = self.calls.has_sent_and_waiting();
+        let over_http = matches!(self.transport, Transport::Http(_));
         indexed
+            && self.are_exchanges_sound()
             && match self.phase {
-                Phase::Unconnected | Phase::Handshake(_) => !sent && self.server_requests.is_empty(),
+                Phase::Unconnected => !sent && self.server_requests.is_empty(),
+                // What was sent to a session that the server has forgotten may be answered yet.
+                Phase::Handshake(_) => (over_http || !sent) && self.server_requests.is_empty(),
+                Phase::Confirming { .. } => over_http,
                 Phase::Ready(_) => !waiting,
                 Phase::Disconnected => !sent && !waiting && self.server_requests.is_empty(),
             }
@@ -258,7 +303,7 @@ impl Session {
         &self.settings.limits
     }
 
-    fn misplaced(&mut self, effects: &mut Effects, what: &str) {
+    pub(crate) fn misplaced(&mut self, effects: &mut Effects, what: &str) {
         self.tally.log(effects, Nuisance::Misplaced, format_args!("{what}"));
     }
 }

@@ -1,6 +1,6 @@
 //! What a session was opened with, checked.
 
-use crate::boundary::{self, Fault, FaultKind, Limits, TransportKind};
+use crate::boundary::{self, Fault, FaultKind, Limits};
 use crate::effects::fault;
 use crate::json;
 use crate::revision::Revision;
@@ -45,9 +45,6 @@ impl Settings {
     pub(crate) fn check(settings: boundary::Settings) -> Result<Self, Fault> {
         let unsupported = |message: String| Err(fault(FaultKind::Unsupported, message));
 
-        if settings.transport != TransportKind::Stream {
-            return unsupported("this guest speaks over a stream of frames only".to_owned());
-        }
         let only = match settings.revision.as_deref() {
             None | Some(Self::LEGACY) => None,
             Some(name) => match Revision::from_name(name) {

@@ -10,11 +10,19 @@
 use crate::boundary::{RestoreError, SnapshotError};
 use crate::json;
 use crate::session::Session;
+use crate::transport::Transport;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 /// Name of the format of snapshots.
-pub(crate) const FORMAT: &str = "innkeeper-mcp/1";
+pub(crate) const FORMAT: &str = "innkeeper-mcp/2";
+
+/// The format before there was more than one transport. A state in it is one of
+/// [`FORMAT`] that leaves the transport out.
+const FORMAT_1: &str = "innkeeper-mcp/1";
+
+/// The formats that can be read, newest first.
+pub(crate) const RESTORABLE: [&str; 2] = [FORMAT, FORMAT_1];
 
 /// All that a client knows.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -59,12 +67,12 @@ impl State {
 
         let text = json::text(bytes).map_err(|reason| RestoreError::Malformed(reason.to_string()))?;
         let Probe { format, .. } = serde_json::from_str(text).map_err(malformed)?;
-        if format != FORMAT {
+        if !RESTORABLE.contains(&&*format) {
             return Err(RestoreError::UnknownFormat);
         }
         let Read { mut state, .. } = serde_json::from_str(text).map_err(malformed)?;
         let sound = match &mut state {
-            State::Open(session) => session.index(),
+            State::Open(session) => session.index() && (format == FORMAT || session.transport == Transport::Stream),
             State::Unopened | State::Over => true,
         };
         if sound { Ok(state) } else { Err(RestoreError::Malformed("the state contradicts itself".to_owned())) }

@@ -30,21 +30,39 @@ pub(crate) enum Nuisance {
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Tally {
-    garbage: u64,
-    stray: u64,
-    unknown_response: u64,
-    unknown_progress: u64,
-    refused_request: u64,
-    misplaced: u64,
+    garbage: Counter,
+    stray: Counter,
+    unknown_response: Counter,
+    unknown_progress: Counter,
+    refused_request: Counter,
+    misplaced: Counter,
 }
 
-impl Tally {
+/// How many there were of one kind.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Counter(u64);
+
+impl Counter {
     /// So many of one kind are logged one by one.
     const VERBATIM: u64 = 8;
 
     /// Counts one more, and logs it if it is one of the first or a round number.
+    pub(crate) fn log(&mut self, effects: &mut Effects, level: LogLevel, message: fmt::Arguments<'_>) {
+        let Counter(count) = self;
+        *count = count.saturating_add(1);
+        if *count <= Self::VERBATIM {
+            effects.log(level, message.to_string());
+        } else if count.is_power_of_two() {
+            effects.log(level, format!("{message} ({count} of this kind so far)"));
+        }
+    }
+}
+
+impl Tally {
+    /// Counts one more, and logs it if it is one of the first or a round number.
     pub(crate) fn log(&mut self, effects: &mut Effects, nuisance: Nuisance, message: fmt::Arguments<'_>) {
-        let (count, level) = match nuisance {
+        let (counter, level) = match nuisance {
             Nuisance::Garbage => (&mut self.garbage, LogLevel::Warn),
             // A server may well answer what was cancelled a moment ago, and a host may
             // hold frames of a process that was given up.
@@ -54,12 +72,7 @@ impl Tally {
             Nuisance::RefusedRequest => (&mut self.refused_request, LogLevel::Warn),
             Nuisance::Misplaced => (&mut self.misplaced, LogLevel::Warn),
         };
-        *count = count.saturating_add(1);
-        if *count <= Self::VERBATIM {
-            effects.log(level, message.to_string());
-        } else if count.is_power_of_two() {
-            effects.log(level, format!("{message} ({count} of this kind so far)"));
-        }
+        counter.log(effects, level, message);
     }
 }
 
@@ -73,7 +86,7 @@ mod tests {
 
         let logged: Vec<u64> = (1..=1000)
             .filter(|_| {
-                let mut effects = Effects::new();
+                let mut effects = Effects::new(0);
                 tally.log(&mut effects, Nuisance::Garbage, format_args!("again"));
                 !effects.into_list().is_empty()
             })

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::*;
-use innkeeper_guest::boundary::{Call, Event, FaultKind, Limits, Settings, TransportKind};
+use innkeeper_guest::boundary::{Call, Event, FaultKind, Limits, Settings};
 use innkeeper_guest::checker::{Ended, Observed};
 
 fn only(revision: &str) -> Settings {
@@ -184,7 +184,6 @@ fn calls_that_waited_in_vain_are_completed_before_the_disconnect() {
 fn settings_that_cannot_be_kept_are_refused() {
     let tiny = Limits { max_frame: 100, ..settings().limits };
     for (settings, kind) in [
-        (Settings { transport: TransportKind::Http, ..settings() }, FaultKind::Unsupported),
         (only("2026-07-28"), FaultKind::Unsupported),
         (Settings { limits: tiny, ..settings() }, FaultKind::Unsupported),
         (Settings { client_info: b"[]".to_vec(), ..settings() }, FaultKind::Invalid),

@@ -243,8 +243,11 @@ fn a_client_describes_itself_alike_at_all_times() {
     let info = Client::describe();
 
     assert_eq!(info.revisions, ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]);
-    assert_eq!(info.snapshot_format, "innkeeper-mcp/1");
-    assert_eq!(info.restorable_formats, ["innkeeper-mcp/1"]);
-    assert_eq!((info.headers.len(), info.extensions.len()), (0, 0));
+    assert_eq!(info.snapshot_format, "innkeeper-mcp/2");
+    assert_eq!(info.restorable_formats, ["innkeeper-mcp/2", "innkeeper-mcp/1"]);
+    let headers =
+        ["accept", "content-type", "last-event-id", "mcp-protocol-version", "mcp-session-id", "www-authenticate"];
+    assert_eq!(info.headers, headers);
+    assert_eq!(info.extensions.len(), 0);
     assert_eq!(info, Client::describe());
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use innkeeper_guest::Client;
+use innkeeper_guest::boundary::TransportKind;
 use innkeeper_guest::script::{self, Report, Step};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -23,31 +24,47 @@ fn config() -> Config {
 fn bytes(seed: u32) -> Vec<u8> {
     // A linear congruential generator; Numerical Recipes' constants.
     let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-    std::iter::successors(Some(seed), next).map(|state| state.to_be_bytes()[0]).take(400).collect()
+    // Spread, for the first byte says how a session begins, and is the highest of these.
+    std::iter::successors(Some(seed.wrapping_mul(0x9e37_79b9)), next)
+        .map(|state| state.to_be_bytes()[0])
+        .take(400)
+        .collect()
 }
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_duty_is_kept_whatever_happens(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let ran = script::run(&bytes);
+    fn every_duty_is_kept_whatever_happens_on_a_stream(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let ran = script::run(TransportKind::Stream, &bytes);
 
         prop_assert!(ran.is_ok(), "{}", ran.unwrap_err());
     }
+
+    #[test]
+    fn every_duty_is_kept_whatever_happens_over_http(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let ran = script::run(TransportKind::Http, &bytes);
+
+        prop_assert!(ran.is_ok(), "{}", ran.unwrap_err());
+    }
+}
+
+const TRANSPORTS: [TransportKind; 2] = [TransportKind::Stream, TransportKind::Http];
+
+/// What scripts reach on each.
+fn reached(transport: TransportKind) -> Report {
+    let mut report = Report::default();
+    for seed in 0..400 {
+        report.merge(&script::run(transport, &bytes(seed)).unwrap());
+    }
+    report
 }
 
 /// Without this, a mistake in the scripts could make the property above hold of
 /// nothing.
 #[test]
 fn scripts_reach_every_kind_of_effect() {
-    let mut report = Report::default();
-
-    for seed in 0..200 {
-        report.merge(&script::run(&bytes(seed)).unwrap());
-    }
-
-    for what in [
+    let either = [
         "all pages",
         "change of guest",
         "disconnected",
@@ -61,21 +78,37 @@ fn scripts_reach_every_kind_of_effect() {
         "result",
         "server request",
         "withdraw",
-        "write",
-    ] {
-        assert!(report.seen.contains_key(what), "never seen: {what}; seen: {report:?}");
+    ];
+    let of_exchanges = [
+        "abort",
+        "call to the endpoint of a channel",
+        "cancel timer",
+        "on-close request",
+        "renewal",
+        "request",
+        "resumption",
+        "set timer",
+        "timer",
+    ];
+
+    for (transport, own) in [(TransportKind::Stream, &["write"][..]), (TransportKind::Http, &of_exchanges)] {
+        let report = reached(transport);
+
+        for what in either.iter().chain(own) {
+            assert!(report.seen.contains_key(what), "never seen: {what}; seen: {report:?}");
+        }
     }
 }
 
 /// What a recording is for: another guest does the same, or is another guest.
 #[test]
 fn a_recording_can_be_replayed() {
-    for seed in 0..20 {
+    for (seed, transport) in (0..20).flat_map(|seed| TRANSPORTS.map(|transport| (seed, transport))) {
         let mut client = Client::new();
 
-        for step in script::record(&bytes(seed)).unwrap() {
+        for step in script::record(transport, &bytes(seed)).unwrap() {
             match step {
-                Step::Handle { events, effects } => assert_eq!(client.handle(0, events), effects),
+                Step::Handle { now, events, effects } => assert_eq!(client.handle(now, events), effects),
                 Step::Restore { outstanding, effects } => {
                     let (restored, done) = Client::restore(&client.snapshot().unwrap(), outstanding).unwrap();
                     assert_eq!(done, effects);

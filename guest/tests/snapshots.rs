@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 const READY: &str = include_str!("snapshots/format-1-ready.json");
 const HANDSHAKE: &str = include_str!("snapshots/format-1-handshake.json");
+const READY_2: &str = include_str!("snapshots/format-2-ready.json");
+const HANDSHAKE_2: &str = include_str!("snapshots/format-2-handshake.json");
 
 fn nothing() -> Outstanding {
     Outstanding { calls: Vec::new(), server_requests: Vec::new(), exchanges: Vec::new(), timers: Vec::new() }
@@ -78,9 +80,20 @@ fn restore(snapshot: &str, held: Outstanding) -> (Client, Vec<Effect>) {
 }
 
 #[test]
-fn a_snapshot_of_format_1_is_what_it_was() {
-    assert_eq!(String::from_utf8(ready().client.snapshot().unwrap()).unwrap(), READY.trim_end());
-    assert_eq!(String::from_utf8(handshake().client.snapshot().unwrap()).unwrap(), HANDSHAKE.trim_end());
+fn a_snapshot_of_format_2_is_what_it_was() {
+    for (host, frozen) in [(ready(), READY_2), (handshake(), HANDSHAKE_2)] {
+        assert_eq!(String::from_utf8(host.client.snapshot().unwrap()).unwrap(), frozen.trim_end());
+    }
+}
+
+#[test]
+fn a_state_of_format_1_is_one_of_format_2_on_a_stream() {
+    for (old, new) in [(READY, READY_2), (HANDSHAKE, HANDSHAKE_2)] {
+        let (client, _) = restore(old, nothing());
+        let (expected, _) = restore(new, nothing());
+
+        assert_eq!(client.snapshot(), expected.snapshot());
+    }
 }
 
 #[test]
@@ -201,7 +214,7 @@ fn requests_of_the_server_that_only_one_side_knows_are_settled() {
 fn another_format_is_told_from_a_damaged_snapshot() {
     let refused = |snapshot: &str| Client::restore(snapshot.as_bytes(), nothing()).unwrap_err();
 
-    assert_eq!(refused(r#"{"format":"innkeeper-mcp/2","state":{"anything":1}}"#), RestoreError::UnknownFormat);
+    assert_eq!(refused(r#"{"format":"innkeeper-mcp/3","state":{"anything":1}}"#), RestoreError::UnknownFormat);
     for damaged in [
         "",
         "null",

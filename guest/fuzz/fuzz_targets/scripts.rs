@@ -5,11 +5,14 @@
 
 #![no_main]
 
+use innkeeper_guest::boundary::TransportKind;
 use innkeeper_guest::script;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Err(violation) = script::run(bytes) {
-        panic!("{violation}");
+    for transport in [TransportKind::Stream, TransportKind::Http] {
+        if let Err(violation) = script::run(transport, bytes) {
+            panic!("{violation}");
+        }
     }
 });

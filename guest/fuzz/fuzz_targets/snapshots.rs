@@ -7,7 +7,7 @@
 #![no_main]
 
 use innkeeper_guest::Client;
-use innkeeper_guest::boundary::{Call, Event, Outstanding, OutstandingCall};
+use innkeeper_guest::boundary::{Call, Event, Header, Outstanding, OutstandingCall, ResponseBody, ResponseHead};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     let outstanding = || Outstanding {
         calls: (0..16).map(held).collect(),
         server_requests: (0..4).collect(),
-        exchanges: Vec::new(),
+        exchanges: (0..16).collect(),
         timers: Vec::new(),
     };
     let Ok((mut client, _)) = Client::restore(bytes, outstanding()) else { return };
@@ -33,6 +33,15 @@ fuzz_target!(|bytes: &[u8]| {
         progress: true,
         all_pages: true,
     }));
+    for exchange in 0..8 {
+        let headers = vec![Header { name: "content-type".to_owned(), value: "application/json".to_owned() }];
+        let status = if exchange % 2 == 0 { 200 } else { 404 };
+        events.push(Event::ResponseHead(ResponseHead { exchange, status, headers }));
+        events.push(Event::ResponseBody(ResponseBody { exchange, bytes: page(exchange).into_bytes() }));
+        events.push(Event::ResponseEnd(exchange));
+        events.push(Event::ResponseEnd(exchange + 8));
+        events.push(Event::Timer(exchange));
+    }
     events.push(Event::Started(2));
     events.push(Event::Close);
     assert_eq!(client.handle(0, events.clone()), twin.handle(0, events));

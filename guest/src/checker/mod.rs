@@ -1,21 +1,22 @@
 //! A double of a host, which holds a guest to its duties.
 //!
 //! It keeps the tables that a host keeps (open calls with their parameters,
-//! requests of the server, timers) and checks every effect against what the
+//! requests of the server, exchanges, timers) and checks every effect against what the
 //! package `innkeeper:guest` says of it. It knows no protocol: what is in the
 //! payloads is for others to judge. Tests get the effects back with their
 //! payloads put together, as [`Observed`].
-//!
-//! HTTP exchanges are not modelled, as no guest here makes any.
 
+mod exchanges;
 mod observed;
+mod payloads;
 
-pub use observed::{Ended, Observed};
+pub use observed::{Ended, Observed, Requested};
 
 use crate::boundary::{
-    Answer, CallId, DisconnectCause, Effect, Event, Fault, Outcome, Outstanding, OutstandingCall, Payload, Segment,
-    ServerRequestId, Settings, Timer, TimerId,
+    CallId, DisconnectCause, Effect, Event, ExchangeId, Fault, Outcome, Outstanding, OutstandingCall, ServerRequestId,
+    Settings, Timer, TimerId, TransportKind,
 };
+use exchanges::Exchanges;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -43,7 +44,11 @@ pub struct Checker {
     server_requests: BTreeSet<ServerRequestId>,
     last_server_request: Option<ServerRequestId>,
     timers: BTreeMap<TimerId, Timer>,
+    exchanges: Exchanges,
 }
+
+/// What a host allows.
+const MAX_TIMERS: usize = 1024;
 
 #[derive(Debug)]
 struct HeldCall {
@@ -61,6 +66,8 @@ struct Batch<'a> {
     /// Requests that the platform answered: the guest may have withdrawn them
     /// before it read that.
     answered: BTreeSet<ServerRequestId>,
+    /// Exchanges that ended: the guest may have aborted them before it read that.
+    ended: BTreeSet<ExchangeId>,
 }
 
 type Checked<T> = Result<T, Violation>;
@@ -86,7 +93,7 @@ impl Checker {
                 .map(|(id, call)| OutstandingCall { id: *id, method: call.method.clone(), sent: call.sent })
                 .collect(),
             server_requests: self.server_requests.iter().copied().collect(),
-            exchanges: Vec::new(),
+            exchanges: self.exchanges.open().collect(),
             timers: self.timers.values().copied().collect(),
         }
     }
@@ -103,13 +110,34 @@ impl Checker {
         self.calls.remove(&call);
     }
 
+    /// Loses an exchange without telling anybody.
+    pub fn lose_exchange(&mut self, exchange: ExchangeId) {
+        self.exchanges.lose(exchange);
+    }
+
+    /// Takes over an exchange that this host's guest never started.
+    pub fn adopt_exchange(&mut self, exchange: ExchangeId) {
+        self.exchanges.adopt(exchange);
+    }
+
+    /// What the host sends when the session is closed.
+    #[must_use]
+    pub fn on_close(&self) -> Option<&Requested> {
+        self.exchanges.on_close()
+    }
+
+    /// The timers that are set.
+    pub fn timers(&self) -> impl Iterator<Item = &Timer> {
+        self.timers.values()
+    }
+
     /// Takes a batch of events and what the guest made of it.
     ///
     /// # Errors
     ///
     /// The first duty that the effects violate.
     pub fn apply(&mut self, events: &[Event], effects: &[Effect]) -> Checked<Vec<Observed>> {
-        let mut batch = Batch { events, connected: self.connected, answered: BTreeSet::new() };
+        let mut batch = Batch { events, connected: self.connected, answered: BTreeSet::new(), ended: BTreeSet::new() };
         for event in events {
             self.take(event, &mut batch)?;
         }
@@ -137,14 +165,20 @@ impl Checker {
         match event {
             Event::Open(settings) if self.settings.is_none() => {
                 self.settings = Some(settings.clone());
+                self.connected |= settings.transport == TransportKind::Http;
+                batch.connected |= self.connected;
             }
+            Event::Started(_) | Event::Exited(_) if self.transport() == Some(TransportKind::Http) => {}
             Event::Started(_) => {
                 self.connected = true;
                 self.ready = false;
                 batch.connected = true;
             }
             Event::Exited(_) => self.connected = false,
-            Event::Close => self.over = true,
+            Event::Close => {
+                self.over = true;
+                self.connected = false;
+            }
             Event::Call(call) => {
                 let held = HeldCall {
                     method: call.method.clone(),
@@ -160,7 +194,7 @@ impl Checker {
                 batch.answered.extend(self.server_requests.take(&response.id));
             }
             Event::Timer(timer) => drop(self.timers.remove(timer)),
-            _ => {}
+            event => self.exchanges.take(event, batch),
         }
         Ok(())
     }
@@ -231,6 +265,8 @@ impl Checker {
             Effect::Disconnected(cause) => {
                 self.connected = false;
                 self.ready = false;
+                self.exchanges.end();
+                self.timers.clear();
                 let cause = match cause {
                     DisconnectCause::Refused(error) => Ended::Error(self.put_together(error, batch)?),
                     DisconnectCause::Fault(fault) => Ended::Fault(checked_fault(fault)?),
@@ -240,6 +276,9 @@ impl Checker {
             }
             Effect::SetTimer(timer) => {
                 self.timers.insert(timer.id, *timer);
+                if self.timers.len() > MAX_TIMERS {
+                    return violated(format!("more than {MAX_TIMERS} timers"));
+                }
                 Observed::SetTimer(*timer)
             }
             Effect::CancelTimer(timer) => {
@@ -250,16 +289,29 @@ impl Checker {
                 check_line(&line.message)?;
                 Observed::Log(line.level, line.message.clone())
             }
-            Effect::Request(_) | Effect::Abort(_) | Effect::OnCloseRequest(_) => {
+            Effect::Request(request) => Observed::Request(self.start(request, batch)?),
+            Effect::Abort(_) if self.transport() != Some(TransportKind::Http) => {
                 return violated("an HTTP exchange on a transport of frames");
             }
+            Effect::Abort(exchange) => {
+                self.exchanges.abort(*exchange, batch)?;
+                Observed::Abort(*exchange)
+            }
+            Effect::OnCloseRequest(request) => Observed::OnClose(self.arrange(request.as_ref(), batch)?),
             Effect::Extension(extension) => {
                 return violated(format!("an extension that nobody knows: {}", extension.name));
             }
         })
     }
 
+    fn transport(&self) -> Option<TransportKind> {
+        self.settings.as_ref().map(|settings| settings.transport)
+    }
+
     fn check_frame(&self, frame: &[u8], batch: &Batch<'_>) -> Checked<()> {
+        if self.transport() == Some(TransportKind::Http) {
+            return violated("a frame on a transport of exchanges");
+        }
         if !batch.connected {
             return violated("wrote while there was no connection");
         }
@@ -294,56 +346,6 @@ impl Checker {
             return violated(format!("more than {allowed} open requests of the server"));
         }
         Ok(())
-    }
-
-    fn put_together(&self, payload: &Payload, batch: &Batch<'_>) -> Checked<Vec<u8>> {
-        let mut whole = Vec::new();
-        for segment in payload {
-            let (carried, offset, length) = match segment {
-                Segment::Bytes(bytes) => {
-                    whole.extend_from_slice(bytes);
-                    continue;
-                }
-                Segment::Event(range) => {
-                    let event = batch.events.get(range.index as usize);
-                    let Some(carried) = event.and_then(carried) else {
-                        return violated(format!("event {} carries no bytes", range.index));
-                    };
-                    (carried, range.offset, range.length)
-                }
-                Segment::Params(range) => match self.calls.get(&range.call) {
-                    Some(call) => (&*call.params, range.offset, range.length),
-                    None => {
-                        return violated(format!("params of call {}, which is not open", range.call));
-                    }
-                },
-            };
-            let end = u64::from(offset) + u64::from(length);
-            match usize::try_from(end).ok().and_then(|end| carried.get(offset as usize..end)) {
-                Some(part) => whole.extend_from_slice(part),
-                None => {
-                    return violated(format!("{offset}+{length} is beyond {}", carried.len()));
-                }
-            }
-        }
-        Ok(whole)
-    }
-}
-
-/// The bytes that ranges of an event refer to.
-fn carried(event: &Event) -> Option<&[u8]> {
-    match event {
-        Event::Frame(bytes) => Some(bytes),
-        Event::Call(call) => call.params.as_deref(),
-        Event::Notify(notify) => notify.params.as_deref(),
-        Event::ServerResponse(response) => match &response.answer {
-            Answer::Result(bytes) | Answer::Error(bytes) => Some(bytes),
-            Answer::Refused => None,
-        },
-        Event::ResponseBody(body) => Some(&body.bytes),
-        Event::ServerSentEvent(event) => Some(&event.data),
-        Event::Extension(extension) => Some(&extension.body),
-        _ => None,
     }
 }
 

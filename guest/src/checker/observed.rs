@@ -1,6 +1,6 @@
 //! Effects as a test wants to see them.
 
-use crate::boundary::{CallId, Fault, LogLevel, ServerRequestId, Timer, TimerId};
+use crate::boundary::{CallId, ExchangeId, Fault, LogLevel, ServerRequestId, Target, Timer, TimerId};
 
 /// An effect as a host applies it: with its payload put together.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,12 @@ pub enum Observed {
         /// The call that it is for.
         call: Option<CallId>,
     },
+    /// An exchange began.
+    Request(Requested),
+    /// An exchange was ended.
+    Abort(ExchangeId),
+    /// What is sent at the end was said.
+    OnClose(Option<Requested>),
     /// A fresh process was asked for.
     FreshProcess,
     /// A call ended.
@@ -68,6 +74,31 @@ pub enum Observed {
     CancelTimer(TimerId),
     /// A line for the log.
     Log(LogLevel, String),
+}
+
+/// A request, with its body put together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requested {
+    /// The exchange that it starts.
+    pub exchange: ExchangeId,
+    /// The call that it is for.
+    pub call: Option<CallId>,
+    /// Method.
+    pub method: String,
+    /// Where it goes.
+    pub target: Target,
+    /// Header fields, in their order.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Requested {
+    /// The value of a header field, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// How a call or a connection ended.

@@ -15,15 +15,18 @@
 //! - every frame is a JSON-RPC message, and every request has an id that is new;
 //! - no request but `initialize` is sent before that is answered;
 //! - nothing is left open at a disconnect;
+//! - over HTTP, every request names the session that the server gave, and no call is
+//!   left open when every exchange has ended and every timer has fired;
 //! - another client, restored from snapshots of the first at places that the script
 //!   chooses, gives the same effects.
 
 mod bytes;
 mod platform;
 mod server;
+mod web;
 mod world;
 
-use crate::boundary::{Effect, Event, Outstanding};
+use crate::boundary::{Effect, Event, Instant, Outstanding, TransportKind};
 use std::collections::BTreeMap;
 
 /// What a run came across, so that a test can tell that its scripts reach something.
@@ -39,6 +42,8 @@ pub struct Report {
 pub enum Step {
     /// A batch was handled.
     Handle {
+        /// When.
+        now: Instant,
         /// The batch.
         events: Vec<Event>,
         /// What the client did.
@@ -66,13 +71,13 @@ impl Report {
     }
 }
 
-/// Runs a script to its end.
+/// Runs a script to its end, against a server over this transport.
 ///
 /// # Errors
 ///
 /// What the client did wrong, and after which part of the script.
-pub fn run(script: &[u8]) -> Result<Report, String> {
-    world::play(script, |_| ())
+pub fn run(transport: TransportKind, script: &[u8]) -> Result<Report, String> {
+    world::play(transport, script, |_| ())
 }
 
 /// Runs a script to its end and writes down all that was told to the client, and
@@ -81,8 +86,8 @@ pub fn run(script: &[u8]) -> Result<Report, String> {
 /// # Errors
 ///
 /// As for [`run`].
-pub fn record(script: &[u8]) -> Result<Vec<Step>, String> {
+pub fn record(transport: TransportKind, script: &[u8]) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
-    world::play(script, |step| steps.push(step()))?;
+    world::play(transport, script, |step| steps.push(step()))?;
     Ok(steps)
 }

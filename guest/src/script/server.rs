@@ -31,6 +31,15 @@ impl Server {
         self.initialized = true;
     }
 
+    /// Another session begins.
+    pub(super) fn closed(&mut self) {
+        self.initialized = false;
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.initialized
+    }
+
     /// Reads a frame of the client.
     pub(super) fn read(&mut self, frame: &[u8]) -> Result<(), String> {
         let message = read_json(frame)?;
@@ -82,11 +91,15 @@ impl Server {
 
     /// Answers an open request, as it should be or in some other way.
     pub(super) fn answer(&mut self, script: &mut Bytes<'_>, well: bool) -> Option<Vec<u8>> {
-        if self.requests.is_empty() {
-            return None;
-        }
         let choice = script.below(self.requests.len());
-        let (id, method) = self.requests.remove(choice);
+        let (id, _) = self.requests.get(choice)?;
+        self.answer_to(script, *id, well)
+    }
+
+    /// Answers a certain request, if it is open.
+    pub(super) fn answer_to(&mut self, script: &mut Bytes<'_>, id: u64, well: bool) -> Option<Vec<u8>> {
+        let place = self.requests.iter().position(|(open, _)| *open == id)?;
+        let (id, method) = self.requests.remove(place);
         let reply = match (&*method, well) {
             ("initialize", true) => Self::agree(script),
             (method, true) if method.ends_with("list") => Self::page(script, method, id),

@@ -3,15 +3,22 @@
 use super::bytes::Bytes;
 use super::platform::Platform;
 use super::server::{Server, read_json};
+use super::web::Web;
 use super::{Report, Step};
 use crate::Client;
-use crate::boundary::{Effect, Event, ExitStatus, Extension, Limits, Settings, TransportKind};
+use crate::boundary::{Effect, Event, ExitStatus, Extension, Instant, Limits, Settings, TransportKind};
 use crate::checker::{Checker, Ended, Observed};
 use serde_json::json;
 
 /// Plays a script, and tells of each step to whoever asks what it was.
-pub(super) fn play(script: &[u8], tell: impl FnMut(&dyn Fn() -> Step)) -> Result<Report, String> {
+pub(super) fn play(
+    transport: TransportKind,
+    script: &[u8],
+    tell: impl FnMut(&dyn Fn() -> Step),
+) -> Result<Report, String> {
     let mut world = World {
+        transport,
+        now: 0,
         script: Bytes(script),
         client: Client::new(),
         twin: Client::new(),
@@ -19,6 +26,7 @@ pub(super) fn play(script: &[u8], tell: impl FnMut(&dyn Fn() -> Step)) -> Result
         checker: Checker::new(),
         batch: Vec::new(),
         server: Server::default(),
+        web: Web::default(),
         platform: Platform::default(),
         report: Report::default(),
         tell,
@@ -32,6 +40,8 @@ pub(super) fn play(script: &[u8], tell: impl FnMut(&dyn Fn() -> Step)) -> Result
 
 struct World<'a, F> {
     script: Bytes<'a>,
+    transport: TransportKind,
+    now: Instant,
     client: Client,
     /// A second client, which must not differ.
     twin: Client,
@@ -40,6 +50,8 @@ struct World<'a, F> {
     checker: Checker,
     batch: Vec<Event>,
     server: Server,
+    /// The server's side of exchanges, where that is the transport.
+    web: Web,
     platform: Platform,
     report: Report,
     tell: F,
@@ -52,35 +64,113 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
         // Most sessions begin well, for what is behind that is the larger part.
         if start & 6 != 6 {
             self.open();
-            self.batch.push(Event::Started(1));
-            self.answer(start & 24 != 24)?;
+            if self.over_http() {
+                self.deliver()?;
+                if start & 96 == 96 {
+                    self.batch.extend(self.web.refuse(&mut self.script));
+                }
+                // `initialize`, its reply and the confirmation, with or without a channel.
+                for _ in 0..8 {
+                    self.answer(start & 24 != 24)?;
+                }
+            } else {
+                self.batch.push(Event::Started(1));
+                self.answer(start & 24 != 24)?;
+            }
             self.deliver()?;
         }
         while !self.script.0.is_empty() {
             self.step()?;
         }
+        if self.over_http() {
+            self.wind_up()?;
+        }
         self.batch.push(Event::Close);
         self.deliver()
     }
 
+    fn over_http(&self) -> bool {
+        self.transport == TransportKind::Http
+    }
+
+    /// Breaks every exchange and fires every timer, until there are none.
+    fn wind_up(&mut self) -> Result<(), String> {
+        /// Attempts to go on with what broke are bounded by fewer.
+        const MAX_ROUNDS: usize = 100;
+
+        self.deliver()?;
+        for _ in 0..MAX_ROUNDS {
+            self.batch = self.web.break_all();
+            while self.fire() {}
+            if self.batch.is_empty() {
+                let left = self.checker.outstanding().calls;
+                return if left.is_empty() { Ok(()) } else { Err(format!("calls that nothing will end: {left:?}")) };
+            }
+            self.deliver()?;
+        }
+        Err("exchanges without end".to_owned())
+    }
+
+    /// Lets a timer fire that is set, and has not fired in this batch.
+    fn fire(&mut self) -> bool {
+        let fired = |id| self.batch.contains(&Event::Timer(id));
+        let mut due = self.checker.timers().filter(|timer| !fired(timer.id));
+        let Some(timer) = due.next().copied() else { return false };
+        self.now = self.now.max(timer.at);
+        self.batch.push(Event::Timer(timer.id));
+        self.report.saw("timer");
+        true
+    }
+
+    /// The server says something of itself.
+    fn say(&mut self, message: Vec<u8>) {
+        if self.over_http() {
+            self.batch.extend(self.web.say(&mut self.script, message));
+        } else {
+            self.batch.push(Event::Frame(message));
+        }
+    }
+
     fn step(&mut self) -> Result<(), String> {
+        let over_http = self.over_http();
         let script = &mut self.script;
-        match script.below(24) {
+        match script.below(27) {
             0..=3 => self.batch.push(Event::Call(self.platform.call(script))),
             4..=7 => self.answer(true)?,
             8 => self.answer(false)?,
             9 => self.cancel(),
-            10 => self.batch.push(Event::Frame(self.server.garbage(script))),
-            11 => self.batch.push(Event::Frame(self.server.progress(script))),
-            12 | 13 => self.batch.push(Event::Frame(self.server.request(script))),
-            14 => self.batch.push(Event::Frame(self.server.cancel(script))),
+            10 => {
+                let garbage = self.server.garbage(script);
+                self.say(garbage);
+            }
+            11 => {
+                let progress = self.server.progress(script);
+                self.say(progress);
+            }
+            12 | 13 => {
+                let request = self.server.request(script);
+                self.say(request);
+            }
+            14 => {
+                let cancel = self.server.cancel(script);
+                self.say(cancel);
+            }
             15 | 16 => self.batch.push(Event::ServerResponse(self.platform.answer(script))),
             17 => self.batch.push(Event::Notify(Platform::notify(script))),
-            18 => self.batch.push(Event::Frame(self.server.notification(script))),
-            19 => self.batch.push(Event::Frame(self.server.batch(script))),
+            18 => {
+                let notification = self.server.notification(script);
+                self.say(notification);
+            }
+            19 => {
+                let batch = self.server.batch(script);
+                self.say(batch);
+            }
             20 => self.restore_twin()?,
             21 => self.change_guest()?,
             22 => self.disturb()?,
+            23 if over_http => drop(self.fire()),
+            24 if over_http => self.answer(true)?,
+            25 if over_http => self.batch.extend(self.web.refuse(script)),
             _ => self.deliver()?,
         }
         if self.batch.len() >= 4 || self.script.flag() { self.deliver() } else { Ok(()) }
@@ -90,7 +180,7 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
         let script = &mut self.script;
         let revisions = [None, None, Some("legacy"), Some("2025-03-26"), Some("2024-11-05")];
         self.batch.push(Event::Open(Settings {
-            transport: TransportKind::Stream,
+            transport: self.transport,
             revision: script.pick(&revisions).map(str::to_owned),
             client_info: b"{\"name\":\"script\",\n\"version\":\"0\"}".to_vec(),
             capabilities: script.pick(&["{}", r#"{"sampling":{},"elicitation":{}}"#]).into(),
@@ -107,8 +197,14 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
     /// The server answers, having read all that was written to it.
     fn answer(&mut self, well: bool) -> Result<(), String> {
         self.deliver()?;
-        let answer = self.server.answer(&mut self.script, well);
-        self.batch.extend(answer.map(Event::Frame));
+        if !self.over_http() {
+            let answer = self.server.answer(&mut self.script, well);
+            self.batch.extend(answer.map(Event::Frame));
+        } else if well {
+            self.batch.extend(self.web.answer(&mut self.script, &mut self.server));
+        } else {
+            self.batch.extend(self.web.botch(&mut self.script, &mut self.server));
+        }
         Ok(())
     }
 
@@ -151,12 +247,15 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
         if events.is_empty() {
             return Ok(());
         }
-        let effects = self.client.handle(0, events.clone());
-        if effects != self.twin.handle(0, events.clone()) {
+        // A millisecond, so that what is to come later does.
+        self.now = self.now.saturating_add(1_000_000);
+        let now = self.now;
+        let effects = self.client.handle(now, events.clone());
+        if effects != self.twin.handle(now, events.clone()) {
             return Err(format!("the restored client differs on {events:?}"));
         }
-        (self.tell)(&|| Step::Handle { events: events.clone(), effects: effects.clone() });
-        if events.iter().any(|event| matches!(event, Event::Started(_))) {
+        (self.tell)(&|| Step::Handle { now, events: events.clone(), effects: effects.clone() });
+        if !self.over_http() && events.iter().any(|event| matches!(event, Event::Started(_))) {
             self.server.restart();
         }
         let observed = self.checker.apply(&events, &effects).map_err(|violation| violation.to_string())?;
@@ -188,6 +287,15 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
             self.checker.drop_call(call.id);
         }
         self.checker.adopt_call(self.platform.next_call());
+        if let Some(newest) = self.checker.outstanding().exchanges.last()
+            && self.script.flag()
+        {
+            self.checker.adopt_exchange(newest + 1000);
+            if let Some(lost) = self.web.any(&mut self.script) {
+                self.checker.lose_exchange(lost);
+                self.web.forget(lost);
+            }
+        }
         let outstanding = self.checker.outstanding();
         let (client, effects) = self.restored()?;
         self.twin = self.restored()?.0;
@@ -208,7 +316,12 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
             self.report.saw(name(&effect));
             match effect {
                 Observed::Write { frame, .. } => self.server.read(&frame)?,
-                Observed::Ready { .. } => self.server.opened(),
+                Observed::Ready { .. } if !self.over_http() => self.server.opened(),
+                Observed::Request(request) => {
+                    let what = self.web.read(&request, &mut self.server)?;
+                    what.into_iter().for_each(|what| self.report.saw(what));
+                }
+                Observed::Abort(exchange) => self.web.forget(exchange),
                 Observed::ServerRequest { id, .. } => self.platform.notice(id),
                 Observed::Complete { outcome: Ended::Result(result), .. } => {
                     let result = read_json(&result)?;
@@ -219,6 +332,8 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
                 Observed::Disconnected { left_open, .. } if !left_open.is_empty() => {
                     return Err(format!("calls left open at a disconnect: {left_open:?}"));
                 }
+                Observed::Disconnected { .. } => self.web.clear(),
+                Observed::SetTimer(_) | Observed::CancelTimer(_) if self.over_http() => {}
                 Observed::FreshProcess | Observed::SetTimer(_) | Observed::CancelTimer(_) => {
                     return Err(format!("an effect that this client has no use for: {effect:?}"));
                 }
@@ -232,6 +347,9 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
 fn name(effect: &Observed) -> &'static str {
     match effect {
         Observed::Write { .. } => "write",
+        Observed::Request(_) => "request",
+        Observed::Abort(_) => "abort",
+        Observed::OnClose(_) => "on-close request",
         Observed::FreshProcess => "fresh process",
         Observed::Complete { outcome: Ended::Result(_), .. } => "result",
         Observed::Complete { outcome: Ended::Error(_), .. } => "error",

@@ -8,6 +8,8 @@
 #![allow(dead_code, reason = "each test file takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub(crate) mod http;
+
 use innkeeper_guest::Client;
 use innkeeper_guest::boundary::{
     Answer, Call, CallId, Event, ExitStatus, FaultKind, Limits, LogLevel, ServerRequestId, ServerResponse, Settings,

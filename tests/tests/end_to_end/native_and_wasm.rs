@@ -8,12 +8,12 @@ use innkeeper::{
     guest::{Instance, boundary as host},
 };
 use innkeeper_guest::{
-    boundary as guest,
+    boundary::{self as guest, TransportKind},
     script::{self, Step},
 };
 
-/// Scripts that are replayed. Each has some hundred events.
-const SCRIPTS: u32 = 500;
+/// Scripts that are replayed on each transport. Each has some hundred events.
+const SCRIPTS: u32 = 300;
 
 #[tokio::test]
 async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
@@ -22,14 +22,15 @@ async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
     let mut batches = 0;
     let mut restores = 0;
 
-    for seed in 0..SCRIPTS {
+    let transports = [TransportKind::Stream, TransportKind::Http];
+    for (seed, transport) in (0..SCRIPTS).flat_map(|seed| transports.map(|transport| (seed, transport))) {
         let mut instance = Instance::new(&component).await.unwrap();
-        for step in script::record(&bytes(seed)).unwrap() {
+        for step in script::record(transport, &bytes(seed)).unwrap() {
             match step {
-                Step::Handle { events, effects } => {
+                Step::Handle { now, events, effects } => {
                     batches += 1;
                     let events: Vec<_> = events.into_iter().map(event).collect();
-                    let got = instance.handle(0, &events).await.unwrap();
+                    let got = instance.handle(now, &events).await.unwrap();
                     let expected: Vec<_> = effects.into_iter().map(effect).collect();
                     assert_eq!(got, expected, "script {seed}, events {events:?}");
                 }
@@ -51,7 +52,11 @@ async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
 /// A script that is the same on every run.
 fn bytes(seed: u32) -> Vec<u8> {
     let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-    std::iter::successors(Some(seed ^ 0x5eed_0000), next).map(|state| state.to_be_bytes()[0]).take(400).collect()
+    // Spread, for the first byte says how a session begins, and is the highest of these.
+    std::iter::successors(Some(seed.wrapping_mul(0x9e37_79b9) ^ 0x005e_ed00), next)
+        .map(|state| state.to_be_bytes()[0])
+        .take(400)
+        .collect()
 }
 
 fn event(event: guest::Event) -> host::Event {
@@ -100,7 +105,7 @@ fn event(event: guest::Event) -> host::Event {
             host::Event::Extension(host::Extension { name: extension.name, body: extension.body.into() })
         }
         guest::Event::ResponseHead(head) => {
-            host::Event::ResponseHead { exchange: head.exchange, status: head.status, headers: Vec::new() }
+            host::Event::ResponseHead { exchange: head.exchange, status: head.status, headers: headers(head.headers) }
         }
         guest::Event::ResponseBody(body) => {
             host::Event::ResponseBody { exchange: body.exchange, bytes: body.bytes.into() }
@@ -115,7 +120,14 @@ fn event(event: guest::Event) -> host::Event {
         guest::Event::ResponseEnd(exchange) => host::Event::ResponseEnd(exchange),
         guest::Event::ExchangeFailed(failed) => host::Event::ExchangeFailed {
             exchange: failed.exchange,
-            failure: host::ExchangeFailure::Reset,
+            failure: match failed.failure {
+                guest::ExchangeFailure::Denied => host::ExchangeFailure::Denied,
+                guest::ExchangeFailure::Connect => host::ExchangeFailure::Connect,
+                guest::ExchangeFailure::Reset => host::ExchangeFailure::Reset,
+                guest::ExchangeFailure::Timeout => host::ExchangeFailure::Timeout,
+                guest::ExchangeFailure::TooLarge => host::ExchangeFailure::TooLarge,
+                guest::ExchangeFailure::Malformed => host::ExchangeFailure::Malformed,
+            },
             message: failed.message,
         },
     }
@@ -163,11 +175,29 @@ fn effect(effect: guest::Effect) -> host::Effect {
             },
             message: line.message,
         },
-        guest::Effect::Extension(_)
-        | guest::Effect::Request(_)
-        | guest::Effect::Abort(_)
-        | guest::Effect::OnCloseRequest(_) => panic!("the engine has no such effect on a stream"),
+        guest::Effect::Request(wanted) => host::Effect::Request(request(wanted)),
+        guest::Effect::Abort(exchange) => host::Effect::Abort(exchange),
+        guest::Effect::OnCloseRequest(wanted) => host::Effect::OnCloseRequest(wanted.map(request)),
+        guest::Effect::Extension(_) => panic!("the engine has no such effect"),
     }
+}
+
+fn request(request: guest::HttpRequest) -> host::HttpRequest {
+    host::HttpRequest {
+        exchange: request.exchange,
+        call: request.call,
+        method: request.method,
+        target: match request.target {
+            guest::Target::Server => host::Target::Server,
+            guest::Target::Origin(path) => host::Target::Origin(path),
+        },
+        headers: headers(request.headers),
+        body: request.body.map(payload),
+    }
+}
+
+fn headers(headers: Vec<guest::Header>) -> Vec<host::Header> {
+    headers.into_iter().map(|header| host::Header { name: header.name, value: header.value }).collect()
 }
 
 fn fault(fault: guest::Fault) -> host::Fault {
