@@ -88,6 +88,12 @@ pub fn everything_server() -> ServerCommand {
     ServerCommand { program, args: vec!["stdio".into()] }
 }
 
+/// The same, over the transport of this name: `streamableHttp`, `sse`.
+#[track_caller]
+pub fn everything_server_over(transport: &str) -> ServerCommand {
+    ServerCommand { args: vec![transport.into()], ..everything_server() }
+}
+
 /// The reference server for the time of the MCP project, from PyPI.
 #[track_caller]
 pub fn time_server() -> ServerCommand {

@@ -9,7 +9,8 @@
 //! - Here is what those tests share. [`awkward`] lists the ways in which a server
 //!   can misbehave; one process, `awkward-server`, has them all. [`artifacts`]
 //!   finds what `cargo xtask` built and installed. [`in_process`] has servers that
-//!   need no process, [`http`] one that writes exact bytes, [`remote`] one of MCP over it. [`faulty`] has the guest that misbehaves. [`processes`] finds
+//!   need no process, [`http`] one that writes exact bytes, [`remote`] one of MCP over it, and
+//!   [`listening`] starts those that nobody here wrote. [`faulty`] has the guest that misbehaves. [`processes`] finds
 //!   processes that a run has left behind, by a mark or by who started them.
 //!   [`hosting`] runs a host in a process of its own, which may be killed, and in
 //!   which a test may do what harms others. [`schema_arguments`] makes arguments for
@@ -28,6 +29,7 @@ pub mod figures;
 pub mod hosting;
 pub mod http;
 pub mod in_process;
+pub mod listening;
 pub mod processes;
 pub mod remote;
 pub mod schema_arguments;

@@ -1,6 +1,7 @@
 //! Servers of MCP over HTTP, with the guest that everybody gets. What the host does with an exchange is tested with a guest of
 //! its own; this is about both together: what reaches a server, and what a caller hears of it.
 
+mod everything;
 mod old;
 mod refusals;
 mod replies;
