@@ -374,12 +374,15 @@ impl Owner {
         let message = self.plain(&fault.message);
         match fault.kind {
             FaultKind::Cancelled => Error::Cancelled { may_have_run },
-            FaultKind::Disconnected => self.exited(self.exit.clone().unwrap_or_default()),
+            // Over HTTP what ended is an exchange, or a session that the server kept. Only the guest can say which, and how.
+            FaultKind::Disconnected if !self.is_http() => self.exited(self.exit.clone().unwrap_or_default()),
             FaultKind::Invalid => Error::InvalidInput { what: "the call", reason: message },
             FaultKind::ProtocolViolation => Error::Protocol { server, detail: message, may_have_run },
             FaultKind::TooLarge => Error::BeyondLimit { server, detail: message, may_have_run },
             FaultKind::Unsupported => Error::Unsupported { detail: message },
-            FaultKind::Other => Error::Unavailable { server, reason: message, retry_after: None, may_have_run },
+            FaultKind::Disconnected | FaultKind::Other => {
+                Error::Unavailable { server, reason: message, retry_after: None, may_have_run }
+            }
         }
     }
 

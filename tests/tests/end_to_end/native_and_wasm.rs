@@ -63,8 +63,8 @@ fn event(event: guest::Event) -> host::Event {
     match event {
         guest::Event::Open(settings) => host::Event::Open(host::Settings {
             transport: match settings.transport {
-                guest::TransportKind::Stream => host::TransportKind::Stream,
-                guest::TransportKind::Http => host::TransportKind::Http,
+                TransportKind::Stream => host::TransportKind::Stream,
+                TransportKind::Http => host::TransportKind::Http,
             },
             revision: settings.revision,
             client_info: settings.client_info.into(),
