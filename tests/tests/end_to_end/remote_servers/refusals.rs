@@ -98,6 +98,9 @@ async fn an_odd_response_fails_its_call_and_no_other() {
         let error = ended(start(&lease, "odd")).await.unwrap_err();
 
         assert_eq!(error.code(), code, "{what}: {error}");
+        if what.contains("stream") {
+            assert!(error.to_string().contains("ended before the reply"), "{what}: {error}");
+        }
         assert_eq!(call(&lease, "usual").await, "as usual", "{what}");
         assert_eq!(lease.ready().await.unwrap().incarnation, 1, "{what}");
     }

@@ -22,9 +22,9 @@ async fn it_reaches_the_subscriber() {
         remote.say(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params }));
 
         let heard = loop {
-            match timeout(BOUND, events.next()).await.unwrap().unwrap().unwrap() {
-                Event::Notification { params, .. } => break params,
-                _ => {}
+            let event = timeout(BOUND, events.next()).await.unwrap().unwrap().unwrap();
+            if let Event::Notification { params, .. } = event {
+                break params;
             }
         };
         assert_eq!(String::from_utf8_lossy(&heard), params.to_string());
