@@ -67,7 +67,7 @@ async fn one_server_that_fails_hides_no_other_and_is_asked_again_the_next_time()
     let mended = acme.tools("alice").await.unwrap();
 
     assert_eq!(names(&tools), ["github__search"]);
-    assert_eq!(unavailable, [("broken".into(), "server_error"), ("nowhere".into(), "unsupported")]);
+    assert_eq!(unavailable, [("broken".into(), "server_error"), ("nowhere".into(), "unavailable")]);
     assert_eq!(names(&mended), ["broken__mend", "github__search"]);
     assert!(mended.generation() > tools.generation());
     assert_eq!((github.lists(), broken.lists()), (1, 2));
