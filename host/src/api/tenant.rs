@@ -121,7 +121,9 @@ impl TenantBuilder {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
-        let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits)?;
+        let standing = Standing::default();
+        let background = self.shared.engine.background(&standing);
+        let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits, background)?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let share = self.shared.threads.share();
@@ -132,7 +134,7 @@ impl TenantBuilder {
             generation,
             admission,
             guest,
-            standing: Standing::default(),
+            standing,
             share,
             handler: self.handler,
             edge,

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules, UserName,
     api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
+    guest::Background,
 };
 
 /// "Server Features / Tools / List Changed Notification".
@@ -29,10 +30,21 @@ pub(crate) struct McpEdge {
 }
 
 impl Edge for McpEdge {
-    fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error> {
+    fn tenant(
+        &self,
+        catalog: &Catalog,
+        rules: &ToolRules,
+        limits: &Limits,
+        background: Background,
+    ) -> Result<Box<dyn TenantEdge>, Error> {
         let rules = Rules::new(catalog, rules)?;
         let catalogs = Catalogs::new(limits, self.generations.clone());
-        Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::default() }))
+        Ok(Box::new(McpTenant {
+            rules,
+            catalogs,
+            readers: Readers::new(background),
+            labels: telemetry::Labels::default(),
+        }))
     }
 }
 
@@ -41,6 +53,7 @@ pub(super) struct McpTenant {
     rules: Rules,
     catalogs: Catalogs,
     readers: Readers,
+    labels: telemetry::Labels,
 }
 
 /// What this module keeps of a tenant.
@@ -96,7 +109,7 @@ impl TenantEdge for McpTenant {
     }
 
     fn call_ended(&self, ended: &CallEnded<'_>) {
-        telemetry::call_ended(ended);
+        telemetry::call_ended(&self.labels, ended);
     }
 
     fn connection_ended(&self, ended: &ConnectionEnded<'_>) {

@@ -26,7 +26,7 @@ use super::{
     calls::CallRequest,
     client::{Birth, Client, ClientObserver},
     reply::Reply,
-    succession::{NoClient, Succession, Turn},
+    succession::{NoClient, SessionState, Succession, Turn},
     watched::{Life, Watched},
 };
 use crate::{Error, MayHaveRun, future::BoxFuture, names::SessionId};
@@ -62,7 +62,7 @@ pub(crate) struct Session {
 
 /// A session, right now.
 pub(crate) struct SessionNow {
-    pub(crate) state: &'static str,
+    pub(crate) state: SessionState,
     /// What is known of its connection, while it has one.
     pub(crate) info: Option<Arc<SessionInfo>>,
     pub(crate) incarnation: u32,
@@ -232,7 +232,7 @@ impl Session {
         let state = clients.state();
         SessionNow {
             state,
-            info: clients.info().filter(|_| state == "ready").cloned(),
+            info: clients.info().filter(|_| state == SessionState::Ready).cloned(),
             incarnation: self.connections.load(Relaxed),
             error: clients.last_error().cloned(),
             breaker: clients.breaker(Instant::now(), &self.spec.limits),
