@@ -11,7 +11,7 @@ use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
 use crate::{
     Error, Limits,
     guest::Background,
-    names::{ServerName, UserName},
+    names::{ServerName, TenantName, UserName},
     policy::ToolRules,
 };
 
@@ -21,6 +21,7 @@ pub(crate) trait Edge: Send + Sync + 'static {
     /// is the error.
     fn tenant(
         &self,
+        name: &TenantName,
         catalog: &Catalog,
         rules: &ToolRules,
         limits: &Limits,

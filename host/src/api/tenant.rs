@@ -121,9 +121,14 @@ impl TenantBuilder {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
-        let standing = Standing::default();
-        let background = self.shared.engine.background(&standing);
-        let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits, background)?;
+        let background = self.shared.engine.background();
+        let edge = self.shared.edge.tenant(
+            &self.name,
+            &admission.catalog,
+            &self.tool_rules,
+            &self.shared.limits,
+            background,
+        )?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let share = self.shared.threads.share();
@@ -134,7 +139,7 @@ impl TenantBuilder {
             generation,
             admission,
             guest,
-            standing,
+            standing: Standing::default(),
             share,
             handler: self.handler,
             edge,

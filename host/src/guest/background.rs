@@ -2,7 +2,9 @@
 //!
 //! What takes milliseconds of a processor for one tenant must not run where calls of all are passed on, nor beside it on a
 //! thread that the scheduler prefers no less: on two cores two such threads are both of them. Here it gets what nobody else
-//! wants, and tenants take turns. It counts as one turn however long it takes, so it is for what has a bound.
+//! wants, and tenants take turns: with work of this kind as if it were another tenant's, so that the bursts of its guests, whose
+//! time is counted, do not stand behind it. It counts as one turn however long it takes, so it is for what has a bound; and whoever
+//! begins it bounds how much waits.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -14,7 +16,6 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    standing::Standing,
     turns::Party,
     workers::{Job, Workers},
 };
@@ -27,18 +28,19 @@ pub(crate) struct Background {
 }
 
 /// Work that was begun: a future of what comes of it; none where it is not done, because the runtime is gone or no thread could be
-/// started. Panics if the work did. Dropping it before the work has begun has it never begin.
+/// started. Panics if the work did. If it is dropped before the work has begun, that never begins; what it holds is kept until its
+/// turn.
 pub(crate) struct Work<T>(oneshot::Receiver<std::thread::Result<T>>);
 
 impl Background {
-    pub(super) fn new(workers: Arc<Workers>, standing: &Standing) -> Self {
-        Self { workers, party: standing.party() }
+    pub(super) fn new(workers: Arc<Workers>) -> Self {
+        Self { workers, party: Party::new() }
     }
 
     /// Of a tenant that is alone.
     #[cfg(test)]
     pub(crate) fn alone() -> Self {
-        Self::new(Arc::new(Workers::new()), &Standing::default())
+        Self::new(Arc::new(Workers::new()))
     }
 
     /// Begins with it when it is its turn. Needs no tokio runtime.
@@ -97,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_is_not_begun() {
-        let background = Background { workers: Arc::new(Workers::with_threads(1)), party: Standing::default().party() };
+        let background = Background::new(Arc::new(Workers::with_threads(1)));
         let (begun, begins) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let first = background.run(move || released.recv_timeout(LIMIT));
@@ -112,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_waits_when_the_runtime_goes_comes_to_nothing() {
-        let background = Background { workers: Arc::new(Workers::with_threads(1)), party: Standing::default().party() };
+        let background = Background::new(Arc::new(Workers::with_threads(1)));
         let (release, released) = mpsc::channel::<()>();
         let (begin, begun) = mpsc::channel();
         let first = background.run(move || {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Config, Engine, Strategy};
 
-use super::{background::Background, standing::Standing, ticker::Ticker, workers::Workers};
+use super::{background::Background, ticker::Ticker, workers::Workers};
 use crate::{Error, Limits};
 
 /// Stack of wasm code. The default guest recurses nowhere; 256 KiB leaves room for guests that parse recursively.
@@ -31,9 +31,9 @@ impl GuestEngine {
         Ok(Arc::new(Self { engine, ticker, workers: Arc::new(Workers::new()), limits }))
     }
 
-    /// The low-priority threads, for work of the tenant that has this standing.
-    pub(crate) fn background(&self, of: &Standing) -> Background {
-        Background::new(self.workers.clone(), of)
+    /// The low-priority threads, for work of one tenant's.
+    pub(crate) fn background(&self) -> Background {
+        Background::new(self.workers.clone())
     }
 }
 

@@ -37,7 +37,7 @@ pub use component::{Component, ComponentSource};
 pub use fault::GuestFault;
 pub use instance::Instance;
 
-pub(crate) use background::{Background, Work};
+pub(crate) use background::Background;
 pub(crate) use engine::GuestEngine;
 pub(crate) use runner::{Batch, Runner};
 pub(crate) use standing::Standing;

@@ -3,7 +3,8 @@
 //! A guest that computes for long must not do so on the embedder's tokio workers, yielding or not: beside two spinning
 //! guests on two cores the p99 of another tenant's calls was 596 ms when they yielded there, and 1.2 ms when they ran here.
 //! A thread takes a burst, runs it until its next tick, and puts it back among those that wait, where tenants take turns (see
-//! [`turns`](super::turns)). There is at most one burst per session, which bounds how many there are.
+//! [`turns`](super::turns)). There is at most one burst per session, and two
+//! results that are read per tenant, which bounds how many there are.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

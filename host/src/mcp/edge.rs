@@ -7,14 +7,15 @@
 
 use std::{
     any::Any,
-    sync::{Arc, atomic::AtomicU64},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use super::{
     admission::named_tool, catalog::Catalogs, reading::Readers, rules::Rules, telemetry, tool_call::CALL_TOOL,
 };
 use crate::{
-    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules, UserName,
+    Catalog, Error, Limits, ServerName, SessionKey, Tenant, TenantName, ToolRules, UserName,
     api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
     guest::Background,
 };
@@ -27,24 +28,24 @@ const LIST_CHANGED: &str = "notifications/tools/list_changed";
 pub(crate) struct McpEdge {
     /// The generations of all catalogs of a runtime: so those of a tenant that is made anew go on where the old one's ended.
     generations: Arc<AtomicU64>,
+    /// The same of labels, whose series stay when a tenant is made anew.
+    labels: Mutex<HashMap<TenantName, Arc<telemetry::Labels>>>,
 }
 
 impl Edge for McpEdge {
     fn tenant(
         &self,
+        name: &TenantName,
         catalog: &Catalog,
         rules: &ToolRules,
         limits: &Limits,
         background: Background,
     ) -> Result<Box<dyn TenantEdge>, Error> {
         let rules = Rules::new(catalog, rules)?;
+        let labels =
+            self.labels.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         let catalogs = Catalogs::new(limits, self.generations.clone());
-        Ok(Box::new(McpTenant {
-            rules,
-            catalogs,
-            readers: Readers::new(background),
-            labels: telemetry::Labels::default(),
-        }))
+        Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::new(background), labels }))
     }
 }
 
@@ -53,7 +54,7 @@ pub(super) struct McpTenant {
     rules: Rules,
     catalogs: Catalogs,
     readers: Readers,
-    labels: telemetry::Labels,
+    labels: Arc<telemetry::Labels>,
 }
 
 /// What this module keeps of a tenant.
@@ -113,6 +114,6 @@ impl TenantEdge for McpTenant {
     }
 
     fn connection_ended(&self, ended: &ConnectionEnded<'_>) {
-        telemetry::connection_ended(ended);
+        telemetry::connection_ended(&self.labels, ended);
     }
 }

@@ -161,7 +161,7 @@ async fn live(spec: Arc<SessionSpec>, birth: Birth, mut inbox: Inbox, state: wat
     match runner {
         Ok(runner) => Owner::new(spec, birth, inbox, state, runner, turn).live().await,
         Err(error) => {
-            birth.observer.closing(&error);
+            birth.observer.closing(0, &error);
             state.send_replace(State::Closing(error.clone()));
             refuse_calls(&mut inbox.calls, &error, &spec.server).await;
             state.send_replace(State::Closed(error));
@@ -192,7 +192,7 @@ impl Drop for LastWord {
     fn drop(&mut self) {
         if !matches!(*self.state.borrow(), State::Closed(_)) {
             let error = Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No };
-            self.observer.closing(&error);
+            self.observer.closing(0, &error);
             self.state.send_replace(State::Closed(error));
             // Its end has begun, because everything of it was dropped; nobody has waited for it.
             self.observer.closed(false);
@@ -341,7 +341,7 @@ impl Owner {
     async fn end(mut self, error: Error) {
         self.turn.end();
         // First of all, so that whoever hears of the end and tries again gets another session.
-        self.birth.observer.closing(&error);
+        self.birth.observer.closing(self.incarnation, &error);
         self.state.send_replace(State::Closing(error.clone()));
         refuse_calls(&mut self.calls_in, &error, &self.spec.server).await;
         self.waiting.clear();
