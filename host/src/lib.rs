@@ -73,7 +73,7 @@ pub use isolation::{Isolation, ProcessLimits};
 pub use limits::Limits;
 pub use names::{SecretName, ServerName, SessionId, SpecDigest, TenantName, UserName};
 pub use policy::{Policy, Secret, SecretError, SecretRequest, SecretStore, ToolRules};
-pub use session::{CallId, SessionInfo};
+pub use session::{BreakerState, CallId, SessionInfo, SessionState};
 pub use transport::{Command, Endpoint};
 
 impl Runtime {

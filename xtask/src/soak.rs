@@ -33,7 +33,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
     guests::build_default(&workspace)?;
     let profile = if dev { "dev" } else { "release" };
-    workspace.cargo().args(["build", "--workspace", "--bins", "--profile", profile]).run("build the soak")?;
+    // Of the whole workspace, so that dependencies have the features that all else is built with.
+    let programs = ["--bin", "soak", "--bin", "awkward-server"];
+    workspace.cargo().args(["build", "--workspace", "--profile", profile]).args(programs).run("build the soak")?;
 
     let folder = workspace.target.join("soak");
     let program = workspace.target.join(if dev { "debug" } else { "release" }).join("soak");

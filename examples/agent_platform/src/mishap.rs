@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use innkeeper::{Runtime, SessionStatus};
+use innkeeper::{Runtime, SessionState, SessionStatus};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{screen::Screen, tally::Tally};
@@ -32,7 +32,7 @@ pub(crate) async fn kill_one(
                 is_of(session, "alice", "everything") && session.leases > 0 && tally.calls_of(&session.session) > 0
             };
             if let Some(session) = sessions.iter().find(busy)
-                && let Some(process) = session.process.filter(|_| session.state == "ready")
+                && let Some(process) = session.process.filter(|_| session.state == SessionState::Ready)
             {
                 return (session.session.clone(), process);
             }

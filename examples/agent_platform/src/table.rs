@@ -22,7 +22,7 @@ pub(crate) fn rows(status: &Status, tally: &Tally) -> Vec<[String; COLUMNS.len()
                 // A session that all users of the tenant share has none.
                 key.user.as_ref().map_or_else(|| "(all)".to_owned(), ToString::to_string),
                 key.server.to_string(),
-                session.state.to_owned(),
+                session.state.to_string(),
                 session.incarnation.to_string(),
                 session.leases.to_string(),
                 or_none(session.process.map(|process| process.to_string())),

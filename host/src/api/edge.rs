@@ -10,14 +10,23 @@ use std::any::Any;
 use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
 use crate::{
     Error, Limits,
-    names::{ServerName, UserName},
+    guest::Background,
+    names::{ServerName, TenantName, UserName},
     policy::ToolRules,
 };
 
 /// The edge of a runtime.
 pub(crate) trait Edge: Send + Sync + 'static {
-    /// Makes the state of a tenant. What is wrong with the tenant's settings is the error.
-    fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error>;
+    /// Makes the state of a tenant, whose work that takes long is done in the background. What is wrong with the tenant's settings
+    /// is the error.
+    fn tenant(
+        &self,
+        name: &TenantName,
+        catalog: &Catalog,
+        rules: &ToolRules,
+        limits: &Limits,
+        background: Background,
+    ) -> Result<Box<dyn TenantEdge>, Error>;
 }
 
 /// Whether something that is trusted says that a call may be made twice.

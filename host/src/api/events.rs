@@ -23,15 +23,15 @@ pub enum Event {
     SessionDisconnected {
         /// The session.
         session: SessionKey,
-        /// Number of the connection in the session, from 1. Where the next one is made at once, that it is open may be told
-        /// earlier than this.
+        /// Number of the connection in the session, from 1; 0 where it could not even begin to be made. Where the next one is
+        /// made at once, that it is open may be told earlier than this.
         incarnation: u32,
         /// The code of the [`Error`](crate::Error).
         code: &'static str,
         /// The same for people.
         reason: String,
     },
-    /// A session takes no calls any more.
+    /// A session takes no calls any more. What became of its last connection meanwhile may be told later than this.
     SessionClosing {
         /// The session.
         session: SessionKey,

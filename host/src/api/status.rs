@@ -6,7 +6,7 @@ use crate::{
     Isolation,
     names::{ServerName, SessionId, TenantName, UserName},
     registry::{Key, Row},
-    session::BreakerState,
+    session::{BreakerState, SessionState},
     transport::{Census, SessionProcesses},
 };
 
@@ -55,8 +55,8 @@ pub struct SessionStatus {
     /// Which session.
     #[serde(flatten)]
     pub session: SessionKey,
-    /// `opening`; `ready`; `disconnected`, after its connection was lost and until somebody needs it; or `closing`.
-    pub state: &'static str,
+    /// How far it is.
+    pub state: SessionState,
     /// Leases that are held, or waited for.
     pub leases: usize,
     /// The revision of the protocol, once it is ready.
@@ -69,9 +69,8 @@ pub struct SessionStatus {
     pub processes: Vec<u32>,
     /// Connections that it has had.
     pub incarnation: u32,
-    /// Whether its server is tried again: `closed` where it is, `open` where it failed too often in a row, `half-open` where the
-    /// next lease or call decides.
-    pub breaker: &'static str,
+    /// Whether its server is tried again.
+    pub breaker: BreakerState,
     /// Why its last connection was lost, or why it is being closed.
     pub error: Option<String>,
 }
@@ -113,18 +112,14 @@ impl SessionStatus {
         Self {
             session,
             // One that was taken out of the table is closed in a moment, if it was not told so yet.
-            state: if row.leases.is_none() { "closing" } else { now.state },
+            state: if row.leases.is_none() { SessionState::Closing } else { now.state },
             leases: row.leases.unwrap_or_default(),
             revision: now.info.as_ref().map(|info| info.revision.clone()),
             process: now.info.and_then(|info| info.process),
             isolation: processes.isolation,
             processes: processes.processes,
             incarnation: now.incarnation,
-            breaker: match now.breaker {
-                BreakerState::Closed => "closed",
-                BreakerState::Open => "open",
-                BreakerState::HalfOpen => "half-open",
-            },
+            breaker: now.breaker,
             error: now.error.map(|error| error.to_string()),
         }
     }

@@ -123,7 +123,14 @@ impl TenantBuilder {
             Some(guest) => guest,
             None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
         };
-        let edge = self.shared.edge.tenant(&admission.catalog, &self.tool_rules, &self.shared.limits)?;
+        let background = self.shared.engine.background();
+        let edge = self.shared.edge.tenant(
+            &self.name,
+            &admission.catalog,
+            &self.tool_rules,
+            &self.shared.limits,
+            background,
+        )?;
         let generation = self.shared.claim(&self.name)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let share = self.shared.threads.share();

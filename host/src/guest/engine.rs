@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Config, Engine, Strategy};
 
-use super::{ticker::Ticker, workers::Workers};
+use super::{background::Background, ticker::Ticker, workers::Workers};
 use crate::{Error, Limits};
 
 /// Stack of wasm code. The default guest recurses nowhere; 256 KiB leaves room for guests that parse recursively.
@@ -18,7 +18,7 @@ const FIBER_STACK: usize = 2 * WASM_STACK;
 pub(crate) struct GuestEngine {
     pub(super) engine: Engine,
     pub(super) ticker: Ticker,
-    pub(super) workers: Workers,
+    pub(super) workers: Arc<Workers>,
     pub(super) limits: Arc<Limits>,
 }
 
@@ -28,7 +28,12 @@ impl GuestEngine {
             .map_err(|error| Error::System { what: "starting the wasm engine", reason: format!("{error:#}") })?;
         let ticker = Ticker::start(engine.weak())
             .map_err(|error| Error::System { what: "starting the epoch thread", reason: error.to_string() })?;
-        Ok(Arc::new(Self { engine, ticker, workers: Workers::new(), limits }))
+        Ok(Arc::new(Self { engine, ticker, workers: Arc::new(Workers::new()), limits }))
+    }
+
+    /// The low-priority threads, for work of one tenant's.
+    pub(crate) fn background(&self) -> Background {
+        Background::new(self.workers.clone())
     }
 }
 

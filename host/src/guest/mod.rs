@@ -13,11 +13,13 @@
 //! | `instance` | one guest: its `Store`, its memory, its bounds |
 //! | `meter` | CPU and wall-clock budget of a burst |
 //! | `ticker` | the thread that advances the epoch while guests run |
+//! | `background` | those threads, for work of the host's |
 //! | `workers` | the low-priority threads that slow bursts move to |
 //! | `turns` | whose burst they take next: tenants in turn |
 //! | `standing` | which sessions of a tenant begin their bursts there |
 //! | `runner` | where a burst runs: first slice here, the rest there |
 
+mod background;
 mod bindings;
 pub mod boundary;
 mod component;
@@ -35,6 +37,7 @@ pub use component::{Component, ComponentSource};
 pub use fault::GuestFault;
 pub use instance::Instance;
 
+pub(crate) use background::Background;
 pub(crate) use engine::GuestEngine;
 pub(crate) use runner::{Batch, Runner};
 pub(crate) use standing::Standing;

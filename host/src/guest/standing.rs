@@ -56,9 +56,7 @@ pub(super) struct Admission(u64);
 impl Default for Standing {
     /// That of somebody who was never seen before.
     fn default() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let party = Party(NEXT.fetch_add(1, Relaxed));
-        Self(Arc::new(Shared { party, record: Mutex::default(), revoked: AtomicU64::new(0) }))
+        Self(Arc::new(Shared { party: Party::new(), record: Mutex::default(), revoked: AtomicU64::new(0) }))
     }
 }
 

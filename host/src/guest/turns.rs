@@ -3,16 +3,26 @@
 //! One queue for all would be fair between bursts, and so would give a tenant as much as it has sessions: a thousand slow
 //! ones of one tenant would keep the first one of another waiting until its wall-clock limit. Here each tenant has taken a
 //! number of turns, and the one that has taken the fewest goes next. Who comes anew starts with as many as whoever went
-//! last: it waits for what runs already and for nothing else, and gets nothing for having been away.
+//! last: it waits for what runs already and for one turn of each that waits at most, and gets nothing for having been away.
 //!
-//! A turn is one slice of a burst, a tick at most, whoever takes it. Plain data without a lock, a thread or a clock, so that
+//! A turn is one slice of a burst, a tick at most, or the reading of one result. Plain data without a lock, a thread or a clock, so that
 //! every order can be tried.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
-/// Somebody who takes turns: a tenant of this process. Never reused.
+/// Somebody who takes turns: the guests of a tenant of this process, or what the host does for one. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Party(pub(super) u64);
+
+impl Party {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Relaxed))
+    }
+}
 
 /// What waits for its turn. Holds nothing of a party of which nothing waits or runs.
 pub(super) struct Turns<T> {

@@ -1,9 +1,10 @@
-//! The low-priority threads that slow bursts move to.
+//! The low-priority threads that slow bursts move to, and where large results are read.
 //!
 //! A guest that computes for long must not do so on the embedder's tokio workers, yielding or not: beside two spinning
 //! guests on two cores the p99 of another tenant's calls was 596 ms when they yielded there, and 1.2 ms when they ran here.
 //! A thread takes a burst, runs it until its next tick, and puts it back among those that wait, where tenants take turns (see
-//! [`turns`](super::turns)). There is at most one burst per session, which bounds how many there are.
+//! [`turns`](super::turns)). There is at most one burst per session, and two
+//! results that are read per tenant, which bounds how many there are.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -55,7 +56,7 @@ impl Workers {
         Self::with_threads(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    fn with_threads(most_threads: usize) -> Self {
+    pub(super) fn with_threads(most_threads: usize) -> Self {
         Self { queue: Arc::default(), most_threads }
     }
 
@@ -70,7 +71,7 @@ impl Workers {
             match spawned {
                 Ok(_) => state.threads += 1,
                 Err(error) if state.threads == 0 => {
-                    tracing::error!(%error, "no thread for slow guests could be started");
+                    tracing::error!(%error, "no low-priority thread could be started");
                     state.jobs.clear();
                 }
                 Err(_) => {}
@@ -148,7 +149,7 @@ fn run_slice(mut job: Job) -> Option<Job> {
 fn lower_priority() {
     // On Linux the niceness is an attribute of the thread (sched(7)), so its own id is given.
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
-        tracing::debug!(%error, "slow guests run at normal priority");
+        tracing::debug!(%error, "slow guests run at normal priority, and large results are read at it");
     }
 }
 

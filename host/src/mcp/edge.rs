@@ -7,15 +7,17 @@
 
 use std::{
     any::Any,
-    sync::{Arc, atomic::AtomicU64},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use super::{
     admission::named_tool, catalog::Catalogs, reading::Readers, rules::Rules, telemetry, tool_call::CALL_TOOL,
 };
 use crate::{
-    Catalog, Error, Limits, ServerName, SessionKey, Tenant, ToolRules, UserName,
+    Catalog, Error, Limits, ServerName, SessionKey, Tenant, TenantName, ToolRules, UserName,
     api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
+    guest::Background,
 };
 
 /// "Server Features / Tools / List Changed Notification".
@@ -26,13 +28,24 @@ const LIST_CHANGED: &str = "notifications/tools/list_changed";
 pub(crate) struct McpEdge {
     /// The generations of all catalogs of a runtime: so those of a tenant that is made anew go on where the old one's ended.
     generations: Arc<AtomicU64>,
+    /// The same of labels, whose series stay when a tenant is made anew.
+    labels: Mutex<HashMap<TenantName, Arc<telemetry::Labels>>>,
 }
 
 impl Edge for McpEdge {
-    fn tenant(&self, catalog: &Catalog, rules: &ToolRules, limits: &Limits) -> Result<Box<dyn TenantEdge>, Error> {
+    fn tenant(
+        &self,
+        name: &TenantName,
+        catalog: &Catalog,
+        rules: &ToolRules,
+        limits: &Limits,
+        background: Background,
+    ) -> Result<Box<dyn TenantEdge>, Error> {
         let rules = Rules::new(catalog, rules)?;
+        let labels =
+            self.labels.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         let catalogs = Catalogs::new(limits, self.generations.clone());
-        Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::default() }))
+        Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::new(background), labels }))
     }
 }
 
@@ -41,6 +54,7 @@ pub(super) struct McpTenant {
     rules: Rules,
     catalogs: Catalogs,
     readers: Readers,
+    labels: Arc<telemetry::Labels>,
 }
 
 /// What this module keeps of a tenant.
@@ -96,10 +110,10 @@ impl TenantEdge for McpTenant {
     }
 
     fn call_ended(&self, ended: &CallEnded<'_>) {
-        telemetry::call_ended(ended);
+        telemetry::call_ended(&self.labels, ended);
     }
 
     fn connection_ended(&self, ended: &ConnectionEnded<'_>) {
-        telemetry::connection_ended(ended);
+        telemetry::connection_ended(&self.labels, ended);
     }
 }

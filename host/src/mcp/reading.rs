@@ -1,18 +1,20 @@
-//! Where results are read: small ones at once, large ones on a thread for work that blocks, a few of each tenant at a time.
+//! Where results are read: small ones at once, large ones on a low-priority thread, a few of each tenant at a time.
 //!
-//! Reading a result of the largest size takes tens of milliseconds, for which a thread of the embedder must not stand still. The
-//! threads for work that blocks are everybody's too; a tenant that has many large results read waits for its own.
+//! Reading a result of the largest size takes tens of milliseconds, for which a thread of the embedder must not stand still, nor
+//! compete with another for a core. A tenant that has many large results waits for its own. On a machine that has no time left for
+//! low priority the wait has an end, and the result is read by whoever waits for it.
 
 use std::{
-    pin::Pin,
-    sync::Arc,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 
-use crate::future::BoxFuture;
+use crate::{future::BoxFuture, guest::Background};
 
 /// Bytes of a result from which on it is read aside. Reading so many takes some hundred microseconds, about a session's turn on a
 /// thread; handing them over takes some ten.
@@ -21,44 +23,72 @@ const LARGE: usize = 256 * 1024;
 /// Results of one tenant that are read aside at a time. One alone would leave it waiting while another thread has nothing to do.
 const AT_A_TIME: usize = 2;
 
+/// How long a result may wait for being read aside.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The readers of one tenant. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Readers(Arc<Semaphore>);
-
-impl Default for Readers {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_A_TIME)))
-    }
+pub(super) struct Readers {
+    background: Background,
+    places: Arc<Semaphore>,
 }
 
 type Read<T> = Result<T, String>;
 
-/// A result that is read: a future of what it says, or of what is wrong with it. Dropping it leaves a reader to finish.
+/// A result that is read: a future of what it says, or of what is wrong with it. Dropping it before it is being read has it never be.
 pub(super) enum Reading<T> {
     AtOnce(Option<Read<T>>),
     Aside(BoxFuture<'static, Read<T>>),
 }
 
+/// A result until somebody reads it. Whoever waited for it and goes takes it along.
+struct Unread(Arc<Mutex<Option<Bytes>>>);
+
+impl Unread {
+    fn take(&self) -> Option<Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
 impl Readers {
-    /// Begins to read. At once where the result is small, and where this is no tokio runtime.
+    pub(super) fn new(background: Background) -> Self {
+        Self { background, places: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+
+    /// Begins to read. At once where the result is small, and where this is no tokio runtime, whose timer the wait needs.
     pub(super) fn read<T: Send + 'static>(&self, raw: Bytes, read: fn(Bytes) -> Read<T>) -> Reading<T> {
-        let tokio = tokio::runtime::Handle::try_current().ok().filter(|_| raw.len() >= LARGE);
-        let Some(tokio) = tokio else { return Reading::AtOnce(Some(read(raw))) };
-        let readers = self.0.clone();
+        if raw.len() < LARGE || Handle::try_current().is_err() {
+            return Reading::AtOnce(Some(read(raw)));
+        }
+        let Self { background, places } = self.clone();
         Reading::Aside(Box::pin(async move {
-            // Never closed. It is the reader's until that has finished, whether or not somebody still waits.
-            let reader = readers.acquire_owned().await.ok();
-            let reading = tokio.spawn_blocking(move || {
-                let _reader = reader;
-                read(raw)
+            let unread = Unread(Arc::new(Mutex::new(Some(raw))));
+            let theirs = Unread(unread.0.clone());
+            let mut aside = pin!(async move {
+                // Never closed.
+                let _place = places.acquire().await;
+                background.run(move || theirs.take().map(read)).await.flatten()
             });
-            reading.await.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err("it was not read before the end of the tokio runtime".to_owned()),
-            })
+            let read_aside = timeout(PATIENCE, aside.as_mut()).await;
+            match (read_aside, unread.take()) {
+                (Ok(Some(read)), _) => read,
+                // No thread could be started, or none has come to it.
+                (_, Some(raw)) => read(raw),
+                (Err(_), None) => aside.await.unwrap_or_else(|| Err(LOST.to_owned())),
+                (Ok(None), None) => Err(LOST.to_owned()),
+            }
         }))
     }
 }
+
+/// Whoever takes a result reads it.
+const LOST: &str = "it was taken and not read, which is a fault of this library";
 
 impl<T: Unpin> Future for Reading<T> {
     type Output = Read<T>;
@@ -75,7 +105,10 @@ impl<T: Unpin> Future for Reading<T> {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        sync::{
+            atomic::{AtomicUsize, Ordering::SeqCst},
+            mpsc,
+        },
         thread,
     };
 
@@ -89,30 +122,34 @@ mod tests {
         vec![0; count].into()
     }
 
+    fn readers() -> Readers {
+        Readers::new(Background::alone())
+    }
+
     #[tokio::test]
     async fn a_large_result_is_read_on_another_thread() {
-        let read = Readers::default().read(zeros(LARGE), reader).await;
+        let read = readers().read(zeros(LARGE), reader).await;
 
         assert_ne!(read, Ok(thread::current().id()));
     }
 
     #[tokio::test]
     async fn what_is_wrong_with_a_large_result_is_said_as_of_a_small_one() {
-        let read = Readers::default().read(zeros(LARGE), |_| Err::<(), _>("it is no list".to_owned())).await;
+        let read = readers().read(zeros(LARGE), |_| Err::<(), _>("it is no list".to_owned())).await;
 
         assert_eq!(read, Err("it is no list".to_owned()));
     }
 
     #[tokio::test]
     async fn a_small_result_is_read_at_once() {
-        let read = Readers::default().read(zeros(LARGE - 1), reader).await;
+        let read = readers().read(zeros(LARGE - 1), reader).await;
 
         assert_eq!(read, Ok(thread::current().id()));
     }
 
     #[test]
     fn outside_of_a_tokio_runtime_all_are_read_at_once() {
-        assert!(matches!(Readers::default().read(zeros(LARGE), reader), Reading::AtOnce(Some(Ok(_)))));
+        assert!(matches!(readers().read(zeros(LARGE), reader), Reading::AtOnce(Some(Ok(_)))));
     }
 
     #[tokio::test]
@@ -127,7 +164,7 @@ mod tests {
             READING.fetch_sub(1, SeqCst);
             Ok(())
         }
-        let readers = Readers::default();
+        let readers = readers();
 
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..50 {
@@ -137,5 +174,48 @@ mod tests {
 
         assert!(all.into_iter().all(|read| read == Ok(())));
         assert!(MOST.load(SeqCst) <= AT_A_TIME);
+    }
+
+    /// Readers whose threads are all taken until the returned senders are dropped.
+    fn busy_readers() -> (Readers, Vec<mpsc::Sender<()>>) {
+        let background = Background::alone();
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let busy = (0..threads).map(|_| {
+            let (release, released) = mpsc::channel::<()>();
+            drop(tokio::spawn(background.run(move || released.recv())));
+            release
+        });
+        (Readers::new(background.clone()), busy.collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_result_that_nobody_comes_to_is_read_by_whoever_waits_for_it() {
+        let (readers, _busy) = busy_readers();
+
+        let read = readers.read(zeros(LARGE), reader).await;
+
+        assert_eq!(read, Ok(thread::current().id()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_result_no_longer_takes_it_along() {
+        struct Told(mpsc::Sender<()>);
+        impl AsRef<[u8]> for Told {
+            fn as_ref(&self) -> &[u8] {
+                &[0; LARGE]
+            }
+        }
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap();
+            }
+        }
+        let (readers, _busy) = busy_readers();
+        let (told, dropped) = mpsc::channel();
+
+        let reading = readers.read(Bytes::from_owner(Told(told)), reader);
+        timeout(PATIENCE / 2, reading).await.unwrap_err();
+
+        dropped.try_recv().unwrap();
     }
 }

@@ -7,8 +7,9 @@
 //! Plain data: the clock and the dice are given. See "Circuit Breaker" in M. Nygard, *Release It!*, and "full jitter" in the
 //! literature on back-off; half of the wait is certain here, so that no dice makes a loop of it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::Limits;
@@ -30,12 +31,28 @@ pub(crate) enum Admission {
     Refused(Duration),
 }
 
-/// What a breaker does, in the words of the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BreakerState {
+/// Whether a server is tried again ("circuit breaker").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// It is.
     Closed,
+    /// It failed too often in a row: nobody tries it before its time.
     Open,
+    /// The next lease or call decides.
     HalfOpen,
+}
+
+impl fmt::Display for BreakerState {
+    /// `closed`, `open` or `half-open`, as it is serialised.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
 }
 
 impl Breaker {

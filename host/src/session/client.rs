@@ -67,8 +67,9 @@ pub(super) struct Birth {
 pub(super) trait ClientObserver: Send + Sync + 'static {
     fn opened(&self, info: &Arc<SessionInfo>);
     fn notified(&self, method: String, params: Bytes);
-    /// It takes no calls any more, and why. Called once, before its processes have ended.
-    fn closing(&self, error: &Error);
+    /// It takes no calls any more, and why. `incarnation` is the number of its connection, 0 where it never had one. Called once,
+    /// before its processes have ended.
+    fn closing(&self, incarnation: u32, error: &Error);
     /// It is waited for no longer. `is_gone`: nothing of it is left, as far as anybody knows. Called once.
     fn closed(&self, is_gone: bool);
 }

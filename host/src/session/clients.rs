@@ -26,7 +26,7 @@ use super::{
     calls::CallRequest,
     client::{Birth, Client, ClientObserver},
     reply::Reply,
-    succession::{NoClient, Succession, Turn},
+    succession::{NoClient, SessionState, Succession, Turn},
     watched::{Life, Watched},
 };
 use crate::{Error, MayHaveRun, future::BoxFuture, names::SessionId};
@@ -38,7 +38,8 @@ pub(crate) trait Observer: Send + Sync + 'static {
     fn notified(&self, method: String, params: Bytes);
     /// A client that was ready has ended, for whatever reason, after so long.
     fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error);
-    /// The present client has ended, by itself. `incarnation` is the number of its connection.
+    /// The present client has ended, by itself. `incarnation` is the number of its connection, 0 where it never had
+    /// one.
     fn disconnected(&self, incarnation: u32, error: &Error);
     /// The session takes no calls any more, and why. Called once, before its processes have ended.
     fn closing(&self, error: &Error);
@@ -62,7 +63,7 @@ pub(crate) struct Session {
 
 /// A session, right now.
 pub(crate) struct SessionNow {
-    pub(crate) state: &'static str,
+    pub(crate) state: SessionState,
     /// What is known of its connection, while it has one.
     pub(crate) info: Option<Arc<SessionInfo>>,
     pub(crate) incarnation: u32,
@@ -232,7 +233,7 @@ impl Session {
         let state = clients.state();
         SessionNow {
             state,
-            info: clients.info().filter(|_| state == "ready").cloned(),
+            info: clients.info().filter(|_| state == SessionState::Ready).cloned(),
             incarnation: self.connections.load(Relaxed),
             error: clients.last_error().cloned(),
             breaker: clients.breaker(Instant::now(), &self.spec.limits),
@@ -264,7 +265,7 @@ impl ClientObserver for OfClient {
         }
     }
 
-    fn closing(&self, error: &Error) {
+    fn closing(&self, incarnation: u32, error: &Error) {
         let Some(session) = self.session.upgrade() else { return };
         if let Some((since, info)) = self.ready.get() {
             session.observer.ended(info, since.elapsed(), error);
@@ -272,7 +273,7 @@ impl ClientObserver for OfClient {
         let (now, limits) = (Instant::now(), &session.spec.limits);
         let is_by_itself = session.clients().lost(self.number, error, now, limits, fastrand::f64());
         if is_by_itself {
-            session.observer.disconnected(session.connections.load(Relaxed), error);
+            session.observer.disconnected(incarnation, error);
         }
     }
 

@@ -61,8 +61,8 @@ impl Owner {
         };
         let Some(result) = turn.wait_for(handled).await else { return Err(self.closing()) };
         let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
-        // A burst that had to go on elsewhere has ended it.
-        self.take_turn().await?;
+        // A burst that had to go on elsewhere has ended it. What the guest has said counts, even if that was the last of it.
+        let goes_on = self.take_turn().await;
         self.copied = 0;
         // Calls that the guest completes because the connection is of no use fail for the reason that it gives.
         if let Some(Effect::Disconnected(cause)) = batch.effects.last() {
@@ -82,7 +82,7 @@ impl Owner {
         if let Some(link) = &mut self.link {
             link.write_now().await;
         }
-        Ok(())
+        goes_on
     }
 
     /// As many pending events as carry no more bytes than one largest frame; at least one.

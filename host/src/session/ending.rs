@@ -31,7 +31,7 @@ impl Owner {
     pub(super) async fn end(mut self, error: Error) {
         self.turn.end();
         // First of all, so that whoever hears of the end and tries again gets another session.
-        self.birth.observer.closing(&error);
+        self.birth.observer.closing(self.incarnation, &error);
         self.state.send_replace(State::Closing(error.clone()));
         refuse_calls(&mut self.calls_in, &error, &self.spec.server).await;
         self.waiting.clear();

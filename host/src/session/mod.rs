@@ -55,7 +55,7 @@ use bytes::Bytes;
 
 use crate::Isolation;
 
-pub(crate) use breaker::BreakerState;
+pub use breaker::BreakerState;
 pub(crate) use calls::CallRequest;
 use client::State;
 pub(crate) use client::{Cancel, OpenCall, SessionSpec};
@@ -63,6 +63,7 @@ pub(crate) use clients::{Observer, Session};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};
+pub use succession::SessionState;
 pub(crate) use turn::{Share, Threads};
 pub(crate) use watched::{Life, Watched};
 

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::succession::{NoClient, Succession, Turn};
+use super::succession::{NoClient, SessionState, Succession, Turn};
 use crate::{
     Error, Limits, MayHaveRun,
     explore::{Explored, check, explore, explore_bounded, named, say},
@@ -195,7 +195,7 @@ fn replace_one_that_is_lost(lost: fn(&Session)) -> Explored {
 
         // One is lost, and one takes its place.
         check(restarted == 2 && called <= 2, TOO_MANY);
-        check(session.clients().state() == "opening", LOST_FOR_ANOTHER);
+        check(session.clients().state() == SessionState::Opening, LOST_FOR_ANOTHER);
     })
 }
 

@@ -170,7 +170,7 @@ async fn live(spec: Arc<SessionSpec>, birth: Birth, mut inbox: Inbox, state: wat
     match runner {
         Ok(runner) => Owner::new(spec, birth, inbox, state, runner, turn).live().await,
         Err(error) => {
-            birth.observer.closing(&error);
+            birth.observer.closing(0, &error);
             state.send_replace(State::Closing(error.clone()));
             refuse_calls(&mut inbox.calls, &error, &spec.server).await;
             state.send_replace(State::Closed(error));
@@ -201,7 +201,7 @@ impl Drop for LastWord {
     fn drop(&mut self) {
         if !matches!(*self.state.borrow(), State::Closed(_)) {
             let error = Error::Closing { what: format!("session {}", self.id), may_have_run: MayHaveRun::No };
-            self.observer.closing(&error);
+            self.observer.closing(0, &error);
             self.state.send_replace(State::Closed(error));
             // Its end has begun, because everything of it was dropped; nobody has waited for it.
             self.observer.closed(false);

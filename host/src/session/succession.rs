@@ -7,8 +7,9 @@
 //! Plain data: no lock, no clock, no task. The clients may be any, so that the models can put their own here and try every
 //! order in which threads may come.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -16,6 +17,33 @@ use super::{
     breaker::{Admission, Breaker, BreakerState},
 };
 use crate::{Error, Limits};
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SessionState {
+    /// Its connection is being made, for the first time or anew.
+    Opening,
+    /// It takes calls.
+    Ready,
+    /// Its connection was lost, and nobody has needed it since.
+    Disconnected,
+    /// It takes no more calls, and is over when nothing is left of it.
+    Closing,
+}
+
+impl fmt::Display for SessionState {
+    /// In a word, as it is serialised.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Opening => "opening",
+            Self::Ready => "ready",
+            Self::Disconnected => "disconnected",
+            Self::Closing => "closing",
+        })
+    }
+}
 
 /// The clients of a session.
 pub(super) struct Succession<C> {
@@ -221,13 +249,12 @@ impl<C: Clone> Succession<C> {
         self.info.as_ref()
     }
 
-    /// How far it is, in a word.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SessionState {
         match (self.closing(), self.present.as_ref().map(|present| present.phase)) {
-            (Some(_), _) => "closing",
-            (None, None | Some(Phase::Opening)) => "opening",
-            (None, Some(Phase::Ready(_))) => "ready",
-            (None, Some(Phase::Lost)) => "disconnected",
+            (Some(_), _) => SessionState::Closing,
+            (None, None | Some(Phase::Opening)) => SessionState::Opening,
+            (None, Some(Phase::Ready(_))) => SessionState::Ready,
+            (None, Some(Phase::Lost)) => SessionState::Disconnected,
         }
     }
 

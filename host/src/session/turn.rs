@@ -89,7 +89,7 @@ impl Turn {
 
     /// Goes on with the turn, or waits for one: if the last was ended, or is over and others are to go first.
     ///
-    /// Nothing of the session is looked at meanwhile, its end neither. That takes as long as the turns of the tenant's other
+    /// Nothing of the session is looked at meanwhile, unless whoever waits does. That takes as long as the turns of the tenant's other
     /// sessions do, none of which waits for anything in its own.
     pub(super) async fn take(&mut self) {
         if self.began.is_some_and(|began| began.elapsed() >= TURN) {

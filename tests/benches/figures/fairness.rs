@@ -1,6 +1,6 @@
 //! What a tenant notices of its neighbours: its calls alone, and beside a tenant of the same runtime that misbehaves, in turn.
 //!
-//! A round has one window without a neighbour and one beside each, in an order that changes, so that what else the machine
+//! A round has one window without a neighbour and one beside each, in an order of its own, so that what else the machine
 //! does meets all of them alike. A neighbour meets the goal if the 99th percentile of the calls beside it is at most twice
 //! that of the calls alone, or two milliseconds more.
 //!
@@ -76,13 +76,15 @@ pub(crate) async fn fairness(runtime: &Runtime, guest: &Component) {
     // So that the first that counts finds everything open.
     window(&leases).await;
     for round in 0..rounds {
-        for place in 0..=NEIGHBOURS.len() {
-            match (place + round) % (NEIGHBOURS.len() + 1) {
-                0 => alone.windows.push(window(&leases).await),
-                number => {
-                    let (window, work) = window_beside(&leases, &neighbours, NEIGHBOURS[number - 1]).await;
-                    beside[number - 1].windows.push(window);
-                    beside[number - 1].work.push(work);
+        let mut order: Vec<Option<usize>> = (0..NEIGHBOURS.len()).map(Some).chain([None]).collect();
+        fastrand::Rng::with_seed(round as u64).shuffle(&mut order);
+        for place in order {
+            match place {
+                None => alone.windows.push(window(&leases).await),
+                Some(number) => {
+                    let (window, work) = window_beside(&leases, &neighbours, NEIGHBOURS[number]).await;
+                    beside[number].windows.push(window);
+                    beside[number].work.push(work);
                 }
             }
         }

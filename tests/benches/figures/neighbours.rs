@@ -4,6 +4,7 @@
 //! runtime. What it gets done is counted, because keeping a tenant from its work is no fairness either.
 
 use std::{
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,9 +12,14 @@ use std::{
     time::Duration,
 };
 
-use innkeeper::{Catalog, Component, Events, Lease, Runtime, Tenant};
-use innkeeper_tests::{awkward::Scenario, faulty};
-use tokio::task::JoinSet;
+use innkeeper::{Catalog, Component, Error, Event, Events, Lease, Runtime, Tenant};
+use innkeeper_tests::{
+    artifacts,
+    awkward::{Scenario, tool},
+    faulty,
+};
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, task::JoinSet};
 
 use crate::{ours, server};
 
@@ -42,11 +48,13 @@ pub(crate) enum Neighbour {
     NearlySpins,
     ComputesBriefly,
     FloodsNotifications,
+    ForeignProcesses,
 }
 
-/// The first five are what happens to platforms. The others are as bad as one can be within every limit: guests that are slow
-/// and never killed, guests that are never slow, servers that cost the host more than themselves.
-pub(crate) const NEIGHBOURS: [Neighbour; 8] = [
+/// The first five are what happens to platforms. The next three are as bad as one can be within every limit: guests that are slow
+/// and never killed, guests that are never slow, servers that cost the host more than themselves. The last is no neighbour: what
+/// the servers with large results do to the machine, without a host that reads from them.
+pub(crate) const NEIGHBOURS: [Neighbour; 9] = [
     Neighbour::Spins,
     Neighbour::FloodsCalls,
     Neighbour::LargeResults,
@@ -55,6 +63,7 @@ pub(crate) const NEIGHBOURS: [Neighbour; 8] = [
     Neighbour::NearlySpins,
     Neighbour::ComputesBriefly,
     Neighbour::FloodsNotifications,
+    Neighbour::ForeignProcesses,
 ];
 
 impl Neighbour {
@@ -68,6 +77,7 @@ impl Neighbour {
             Self::OpensSessions => "that opens sessions without end",
             Self::HangsAtConnect => "whose servers hang at connect",
             Self::FloodsNotifications => "whose servers flood notifications",
+            Self::ForeignProcesses => "(none: four servers of 16 MiB outside of the host)",
         }
     }
 
@@ -80,6 +90,7 @@ impl Neighbour {
             Self::OpensSessions => "sessions",
             Self::HangsAtConnect => "time-outs",
             Self::FloodsNotifications => "notifications",
+            Self::ForeignProcesses => "of ours",
         }
     }
 }
@@ -100,6 +111,9 @@ pub(crate) struct Running {
 impl Running {
     /// Ends it, and waits until nothing of it is left.
     pub(crate) async fn stop(mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            ended.expect("a neighbour does what it does until it is stopped");
+        }
         self.tasks.shutdown().await;
         let report = self.tenant.close(CLOSE).await;
         assert!(report.closed.iter().all(|session| session.gone), "{report:?}");
@@ -145,6 +159,7 @@ impl Neighbours {
                     let lease = tenant.lease(user, "flooding").await.expect("the server opens");
                     tasks.spawn(hold(lease));
                 }
+                Neighbour::ForeignProcesses => _ = tasks.spawn(foreign()),
             }
         }
         if neighbour == Neighbour::FloodsNotifications {
@@ -185,8 +200,11 @@ async fn call(lease: Arc<Lease>, bytes: usize, work: Arc<AtomicU64>) {
 /// Opens sessions of ever new users, beyond what the tenant may have: for each, an older one is closed.
 async fn open(tenant: Tenant, user: String, work: Arc<AtomicU64>) {
     for number in 0_u64.. {
-        drop(tenant.lease(format!("{user}-{number}"), "plain").await);
-        work.fetch_add(1, Relaxed);
+        match tenant.lease(format!("{user}-{number}"), "plain").await {
+            Ok(_) => _ = work.fetch_add(1, Relaxed),
+            // All that it may have are being opened or closed.
+            Err(error) => assert!(matches!(error, Error::AtCapacity { .. }), "{error}"),
+        }
     }
 }
 
@@ -202,9 +220,30 @@ async fn hold(lease: Lease) {
     drop(lease);
 }
 
+/// Has a server of nobody's write large results, which nobody reads.
+async fn foreign() {
+    let server = artifacts::awkward_server(Scenario::Plain);
+    let mut process = tokio::process::Command::new(&server.program)
+        .args(&server.args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the server is built");
+    let params = json!({"name": tool::FILL, "arguments": {"bytes": LARGE}});
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let mut input = process.stdin.take().expect("it is a pipe");
+    // The pipe is full of requests nearly all the time: this is woken now and then.
+    while input.write_all(format!("{request}\n").as_bytes()).await.is_ok() {}
+}
+
 async fn count_notifications(mut events: Events, work: Arc<AtomicU64>) {
     while let Some(event) = events.next().await {
         // Whoever is behind is told how many it missed.
-        work.fetch_add(event.map_or_else(|lagged| lagged.0, |_| 1), Relaxed);
+        work.fetch_add(
+            event.map_or_else(|lagged| lagged.0, |event| matches!(event, Event::Notification { .. }).into()),
+            Relaxed,
+        );
     }
 }

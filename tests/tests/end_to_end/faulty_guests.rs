@@ -1,6 +1,6 @@
 //! Guests that fail or lie end their own session, with an error that says what they did, and disturb nobody else.
 
-use innkeeper::{ComponentSource, Error, Limits, MayHaveRun, Runtime, Server, transport::Framing};
+use innkeeper::{ComponentSource, Error, Limits, MayHaveRun, Runtime, Server, SessionState, transport::Framing};
 use innkeeper_tests::{
     artifacts,
     faulty::{FAULTS, faulty, quiet, tenant},
@@ -91,7 +91,7 @@ async fn a_guest_that_is_never_ready_runs_into_the_time_for_opening() {
         "{error}"
     );
     let status = runtime.status();
-    assert_eq!((status.sessions[0].state, status.sessions[0].leases), ("disconnected", 0), "{status:?}");
+    assert_eq!((status.sessions[0].state, status.sessions[0].leases), (SessionState::Disconnected, 0), "{status:?}");
 }
 
 #[tokio::test]

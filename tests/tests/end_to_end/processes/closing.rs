@@ -14,7 +14,7 @@ use std::{
 };
 
 use innkeeper::{
-    Catalog, DrainReport, Error, Lease, Runtime, Server, Tenant,
+    Catalog, DrainReport, Error, Lease, Runtime, Server, SessionState, Tenant,
     transport::{BoxFuture, ConnectContext, ConnectError, Connection, Connector},
 };
 use innkeeper_tests::{
@@ -115,7 +115,7 @@ async fn a_session_whose_process_is_being_started_is_closed_by_the_deadline() {
 
     let report = in_time(runtime.drain(Duration::ZERO)).await;
 
-    assert_eq!((status.sessions[0].state, status.sessions[0].processes.len()), ("opening", 0));
+    assert_eq!((status.sessions[0].state, status.sessions[0].processes.len()), (SessionState::Opening, 0));
     assert_gone(&report, 1);
     assert_eq!(in_time(opening).await.unwrap().unwrap_err().code(), "closing");
     assert_eq!(marker.processes(), [0; 0]);

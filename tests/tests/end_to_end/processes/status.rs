@@ -1,6 +1,6 @@
 //! What a runtime says of processes: which session has which, and how many there are.
 
-use innkeeper::{Catalog, Server};
+use innkeeper::{Catalog, Server, SessionState};
 use innkeeper_tests::{
     awkward::Scenario,
     hosting::{Account, Held, Host, Order, Settings, wait_for_end},
@@ -70,7 +70,7 @@ async fn a_session_that_is_still_opening_has_its_processes_too() {
     until(|| runtime.status().sessions.first().is_some_and(|session| !session.processes.is_empty())).await;
     let status = runtime.status();
 
-    assert_eq!((status.sessions[0].state, status.sessions[0].leases), ("opening", 1));
+    assert_eq!((status.sessions[0].state, status.sessions[0].leases), (SessionState::Opening, 1));
     assert_eq!((status.sessions[0].processes.len(), status.children_alive), (1, 1));
     close(&runtime).await;
     assert!(opening.await.unwrap().is_err());

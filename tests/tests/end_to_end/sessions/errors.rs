@@ -10,7 +10,7 @@ use std::{
 };
 
 use innkeeper::{
-    Error, Lease, Limits, MayHaveRun, Runtime, Server, Tenant,
+    BreakerState, Error, Lease, Limits, MayHaveRun, Runtime, Server, SessionState, Tenant,
     transport::{Connection, Framing, connector_fn},
 };
 use innkeeper_tests::in_process::{Pipes, limits_for_paused_clock};
@@ -72,7 +72,10 @@ async fn an_error_that_a_server_answers_is_the_callers_and_costs_no_connection_a
     }
 
     let status = runtime.status().sessions.remove(0);
-    assert_eq!((status.state, status.incarnation, status.breaker, status.error), ("ready", 1, "closed", None));
+    assert_eq!(
+        (status.state, status.incarnation, status.breaker, status.error),
+        (SessionState::Ready, 1, BreakerState::Closed, None)
+    );
 }
 
 /// How a stream breaks, once it is told to.
@@ -342,7 +345,7 @@ async fn a_deadline_says_of_which_server_and_how_long_it_was_and_costs_no_connec
     }
 
     let status = runtime.status().sessions.remove(0);
-    assert_eq!((status.state, status.incarnation, status.breaker), ("ready", 1, "closed"));
+    assert_eq!((status.state, status.incarnation, status.breaker), (SessionState::Ready, 1, BreakerState::Closed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -380,7 +383,7 @@ async fn where_one_failure_is_enough_nothing_is_tried_again() {
     assert!(refused.retry_after().is_some_and(|after| after <= Duration::from_secs(60)));
     assert!(servers.try_recv().is_err());
     let status = runtime.status().sessions.remove(0);
-    assert_eq!((status.state, status.incarnation), ("disconnected", 1));
+    assert_eq!((status.state, status.incarnation), (SessionState::Disconnected, 1));
 }
 
 #[tokio::test(start_paused = true)]

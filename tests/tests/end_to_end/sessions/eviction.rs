@@ -9,7 +9,7 @@ use std::{
 };
 
 use innkeeper::{
-    Catalog, Limits, Runtime, Server, SessionKey, Status,
+    Catalog, Limits, Runtime, Server, SessionKey, SessionState, Status,
     transport::{BoxFuture, ConnectContext, ConnectError, Connection, Connector, ExitStatus, Framing, Peer},
 };
 use innkeeper_tests::in_process::{Pipes, limits_for_paused_clock};
@@ -27,7 +27,7 @@ fn at_most(sessions: usize) -> Limits {
 
 /// The users of sessions that are ready.
 fn ready(status: &Status) -> Vec<String> {
-    let ready = status.sessions.iter().filter(|session| session.state == "ready");
+    let ready = status.sessions.iter().filter(|session| session.state == SessionState::Ready);
     ready.map(|session| session.session.user.clone().unwrap().to_string()).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use innkeeper::{Event, Runtime};
+use innkeeper::{Event, Runtime, SessionState};
 use innkeeper_tests::in_process::limits_for_paused_clock;
 use serde_json::json;
 use tokio::time::Instant;
@@ -122,7 +122,7 @@ async fn waiting_for_a_session_can_be_given_up_and_leaves_it_idle() {
 
     assert!(waiting.is_err());
     let status = runtime.status();
-    assert_eq!((status.sessions[0].state, status.sessions[0].leases), ("opening", 0));
+    assert_eq!((status.sessions[0].state, status.sessions[0].leases), (SessionState::Opening, 0));
     drop(servers.recv().await);
 }
 

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use innkeeper::{Catalog, Runtime, Scope, Server, transport::ConnectContext};
+use innkeeper::{Catalog, Runtime, Scope, Server, SessionState, transport::ConnectContext};
 use innkeeper_tests::in_process::limits_for_paused_clock;
 use serde_json::json;
 use tokio::{sync::mpsc, time::sleep};
@@ -36,7 +36,7 @@ async fn a_call_takes_no_time_for_a_connection_of_another_user_that_hangs() {
         tokio::spawn(async move { tenant.lease(user, "scripted").await.map(drop) })
     });
     sleep(SECOND).await;
-    assert_eq!(runtime.status().sessions.iter().filter(|session| session.state == "opening").count(), 4);
+    assert_eq!(runtime.status().sessions.iter().filter(|session| session.state == SessionState::Opening).count(), 4);
 
     for tenant in [&acme, &other] {
         for number in 0..50 {

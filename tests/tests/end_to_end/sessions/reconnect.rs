@@ -10,7 +10,9 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use innkeeper::{Error, Event, Lease, Limits, MayHaveRun, Runtime, Tenant, transport::Framing};
+use innkeeper::{
+    BreakerState, Error, Event, Lease, Limits, MayHaveRun, Runtime, SessionState, Tenant, transport::Framing,
+};
 use innkeeper_tests::in_process::{self, limits_for_paused_clock};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -238,13 +240,16 @@ async fn a_server_that_dies_when_it_is_open_is_started_less_and_less_often_and_t
     }
     assert!(last.unwrap() <= Duration::from_secs(60) && last.unwrap() > Duration::from_secs(59), "{last:?}");
     let status = runtime.status().sessions.remove(0);
-    assert_eq!((status.state, status.breaker, status.incarnation, status.leases), ("disconnected", "open", 5, 1));
+    assert_eq!(
+        (status.state, status.breaker, status.incarnation, status.leases),
+        (SessionState::Disconnected, BreakerState::Open, 5, 1)
+    );
     assert!(status.error.unwrap().contains("closed the connection"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_the_breaker_is_open_nobody_waits_and_after_its_pause_one_try_decides() {
-    for (deaths, then) in [(5, "closed"), (6, "open")] {
+    for (deaths, then) in [(5, BreakerState::Closed), (6, BreakerState::Open)] {
         let (runtime, tenant, record) = moody(first(deaths, Mood::NeverOpens), limits_for_paused_clock()).await;
         for _ in 0..5 {
             tenant.lease("alice", "scripted").await.unwrap_err();
@@ -255,13 +260,13 @@ async fn while_the_breaker_is_open_nobody_waits_and_after_its_pause_one_try_deci
         assert_eq!(refused.code(), "unavailable");
         assert!(text.contains("5 times in a row") && text.contains("closed the connection"), "{text}");
         sleep(refused.retry_after().unwrap()).await;
-        assert_eq!(runtime.status().sessions[0].breaker, "half-open");
+        assert_eq!(runtime.status().sessions[0].breaker, BreakerState::HalfOpen);
         let tries = join_all((0..3).map(|_| tenant.lease("alice", "scripted"))).await;
 
-        assert!(tries.iter().all(|lease| lease.is_ok() == (then == "closed")), "{tries:?}");
+        assert!(tries.iter().all(|lease| lease.is_ok() == (then == BreakerState::Closed)), "{tries:?}");
         assert_eq!(runtime.status().sessions[0].breaker, then);
         assert_eq!(record.connections(), 6);
-        if then == "open" {
+        if then == BreakerState::Open {
             assert_eq!(runtime.status().sessions[0].breaker, then);
             assert_eq!(at_once(tenant.lease("alice", "scripted")).await.unwrap_err().code(), "unavailable");
         }
@@ -352,7 +357,10 @@ async fn what_an_old_connection_says_after_its_end_is_no_matter_of_the_new_one()
     sleep(Duration::from_secs(30)).await;
 
     let status = runtime.status().sessions.remove(0);
-    assert_eq!((status.state, status.incarnation, status.breaker, status.error), ("ready", 2, "closed", None));
+    assert_eq!(
+        (status.state, status.incarnation, status.breaker, status.error),
+        (SessionState::Ready, 2, BreakerState::Closed, None)
+    );
     assert_eq!(call(&lease, "hello").await.unwrap(), "\"hello\"");
 }
 
@@ -398,7 +406,7 @@ async fn a_session_without_a_connection_is_idle_like_any_other() {
     let after = runtime.status();
 
     assert_eq!(error.code(), "server_exited");
-    assert_eq!((before.sessions.len(), before.sessions[0].state), (1, "disconnected"));
+    assert_eq!((before.sessions.len(), before.sessions[0].state), (1, SessionState::Disconnected));
     assert!(after.sessions.is_empty(), "{after:?}");
 }
 
