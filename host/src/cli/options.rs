@@ -1,7 +1,8 @@
 //! What can be said on the command line.
 //!
 //! Options that mean the same for every verb are global and may stand before or after it, because nobody remembers
-//! which way round a program wants them. A server that is in no file can be given after `--`, as a command of its own.
+//! which way round a program wants them. A server that is in no file can be given after `--`, as a command of its own,
+//! or with `--url`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,6 +25,7 @@ Examples:
   innkeeper tools                                  tools of all servers in ./mcp.json
   innkeeper call time.convert_time time=16:30      a tool of one of them
   innkeeper tools -- npx -y @scope/server          tools of a server that is in no file
+  innkeeper tools --url http://localhost:3001/mcp  the same over HTTP
 
 Exit status:
   0    fine
@@ -68,7 +70,7 @@ pub(crate) enum Verb {
     /// List the tools of one server, or of all that are enabled
     Tools {
         /// A server of the configuration
-        #[arg(conflicts_with = "command")]
+        #[arg(conflicts_with_all = ["command", "url"])]
         server: Option<String>,
         #[command(flatten)]
         ad_hoc: AdHoc,
@@ -78,7 +80,7 @@ pub(crate) enum Verb {
     /// Open one server, or all that are enabled, and measure a ping
     Ping {
         /// A server of the configuration
-        #[arg(conflicts_with = "command")]
+        #[arg(conflicts_with_all = ["command", "url"])]
         server: Option<String>,
         #[command(flatten)]
         ad_hoc: AdHoc,
@@ -95,7 +97,7 @@ pub(crate) enum Verb {
 /// What to call, and with what.
 #[derive(Args, Debug)]
 pub(crate) struct CallOptions {
-    /// The tool, as SERVER.TOOL; with a server after `--`, just TOOL
+    /// The tool, as SERVER.TOOL; with a server after `--` or `--url`, just TOOL
     #[arg(value_name = "TOOL")]
     pub(crate) target: String,
 
@@ -115,8 +117,12 @@ pub(crate) struct CallOptions {
 #[derive(Args, Debug)]
 pub(crate) struct AdHoc {
     /// A server to start, instead of those of the configuration: its command and arguments
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "config")]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["config", "url"])]
     pub(crate) command: Vec<String>,
+
+    /// A server to reach over HTTP, instead of those of the configuration
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub(crate) url: Option<String>,
 }
 
 /// What to do with the configuration.
@@ -185,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_a_server_of_its_own() {
+        let options = call(&["call", "echo", "a=b", "--url", "https://example.com/mcp"]);
+
+        assert_eq!(options.target, "echo");
+        assert_eq!(options.ad_hoc.url.as_deref(), Some("https://example.com/mcp"));
+    }
+
+    #[test]
     fn options_may_stand_between_arguments() {
         let options = call(&["call", "a.b", "c=d", "--timeout", "1s", "e=f"]);
 
@@ -200,7 +214,11 @@ mod tests {
 
     #[test]
     fn what_contradicts_itself_is_refused() {
-        let lines: [&[&str]; 5] = [
+        let lines: [&[&str]; 9] = [
+            &["tools", "time", "--url", "https://example.com/mcp"],
+            &["ping", "time", "--url", "https://example.com/mcp"],
+            &["tools", "--url", "https://example.com/mcp", "--", "server"],
+            &["tools", "--config", "a.json", "--url", "https://example.com/mcp"],
             &["call", "a.b", "c=d", "--args", "{}"],
             &["tools", "time", "--", "server"],
             &["ping", "time", "--", "server"],

@@ -8,7 +8,7 @@ use std::{
 };
 
 use innkeeper::{
-    Catalog, Command, Server,
+    Catalog, Command, Endpoint, Server,
     config::{Inspection, McpJson, locate},
 };
 
@@ -32,10 +32,27 @@ pub(crate) struct Servers {
 impl Servers {
     /// The servers that the options name.
     pub(crate) fn choose(ad_hoc: &AdHoc, options: &GlobalOptions) -> Result<Self, Failure> {
-        match ad_hoc.command.split_first() {
-            Some((program, args)) => Self::ad_hoc(program, args),
-            None => Self::configured(options),
+        match (ad_hoc.command.split_first(), &ad_hoc.url) {
+            (Some((program, args)), _) => Self::ad_hoc(program, args),
+            (None, Some(url)) => Self::at(url),
+            (None, None) => Self::configured(options),
         }
+    }
+
+    /// The server at a URL. Whoever runs this program may reach what this machine may.
+    fn at(url: &str) -> Result<Self, Failure> {
+        // A name for messages: the host, as it is written.
+        let name = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+        let name = name.map(|authority| authority.rsplit('@').next().unwrap_or(authority)).filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| {
+            Failure::usage(format!("`{url}` is not the URL of a server")).hint("write all of it, such as https://example.com/mcp")
+        })?;
+        let endpoint = Endpoint::new(url).private_addresses(true).origin_paths(true);
+        Ok(Self::one(name, Server::url(endpoint)))
+    }
+
+    fn one(name: &str, server: Server) -> Self {
+        Self { catalog: Catalog::new().server(name, server), enabled: [(name.to_owned(), true)].into(), path: None }
     }
 
     fn ad_hoc(program: &str, args: &[String]) -> Result<Self, Failure> {
@@ -44,8 +61,7 @@ impl Servers {
             Failure::usage(format!("`{program}` is not a command"))
                 .hint("after `--`, write a command and its arguments")
         })?;
-        let server = Server::command(Command::new(program).args(args));
-        Ok(Self { catalog: Catalog::new().server(name, server), enabled: [(name.to_owned(), true)].into(), path: None })
+        Ok(Self::one(name, Server::command(Command::new(program).args(args))))
     }
 
     fn configured(options: &GlobalOptions) -> Result<Self, Failure> {
@@ -111,7 +127,7 @@ impl Servers {
         if names.is_empty() {
             let path = self.path.as_deref().unwrap_or(Path::new("the configuration"));
             return Err(Failure::configuration(format!("{} has no server that is enabled", path.display()))
-                .hint("list one under \"mcpServers\", or give one after `--`"));
+                .hint("list one under \"mcpServers\", or give one after `--` or with --url"));
         }
         Ok(names)
     }
@@ -143,7 +159,7 @@ pub(crate) fn inspect(options: &GlobalOptions) -> Result<Inspection, Failure> {
         None => locate(&environment, &|path| path.exists()).map_err(|error| {
             let places: Vec<_> = error.looked_for.iter().map(|path| path.display().to_string()).collect();
             Failure::configuration(error.to_string())
-                .hint("name a file with --config FILE, or give a server after `--`")
+                .hint("name a file with --config FILE, or give a server after `--` or with --url")
                 .detail("looked_for", places)
         })?,
     };

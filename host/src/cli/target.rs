@@ -26,7 +26,7 @@ pub(crate) fn split<'a>(target: &'a str, servers: &'a Servers) -> Result<(&'a st
         None => match target.split_once('.') {
             Some((server, _)) => Err(unknown("server", server, servers.enabled())),
             None => Err(Failure::usage(format!("`{target}` does not name a tool of a server"))
-                .hint("write SERVER.TOOL, or give the server after `--`")),
+                .hint("write SERVER.TOOL, or give the server after `--` or with --url")),
         },
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     fn a_target_without_a_dot_says_what_to_write() {
         assert_eq!(
             split_of("convert"),
-            Err("`convert` does not name a tool of a server; write SERVER.TOOL, or give the server after `--`".into())
+            Err("`convert` does not name a tool of a server; write SERVER.TOOL, or give the server after `--` or with --url".into())
         );
     }
 

@@ -13,6 +13,7 @@ mod environment;
 mod failures;
 mod interrupts;
 mod package_runners;
+mod remote;
 mod secrets;
 mod streams;
 mod verbs;
