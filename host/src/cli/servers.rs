@@ -43,9 +43,11 @@ impl Servers {
     fn at(url: &str) -> Result<Self, Failure> {
         // A name for messages: the host, as it is written.
         let name = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-        let name = name.map(|authority| authority.rsplit('@').next().unwrap_or(authority)).filter(|name| !name.is_empty());
+        let name =
+            name.map(|authority| authority.rsplit('@').next().unwrap_or(authority)).filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| {
-            Failure::usage(format!("`{url}` is not the URL of a server")).hint("write all of it, such as https://example.com/mcp")
+            Failure::usage(format!("`{url}` is not the URL of a server"))
+                .hint("write all of it, such as https://example.com/mcp")
         })?;
         let endpoint = Endpoint::new(url).private_addresses(true).origin_paths(true);
         Ok(Self::one(name, Server::url(endpoint)))
