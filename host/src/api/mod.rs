@@ -16,6 +16,7 @@
 //! | `handler` | who answers requests of servers |
 //! | `events` | what happens, for whoever subscribes |
 //! | `status` | what there is, right now |
+//! | `observer` | what becomes of a session, told on |
 //! | `operation` | what is measured of a call |
 
 mod admission;
@@ -27,6 +28,7 @@ mod edge;
 mod events;
 mod handler;
 mod lease;
+mod observer;
 mod operation;
 mod plan;
 mod runtime;

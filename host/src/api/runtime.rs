@@ -6,7 +6,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -20,10 +20,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    ConnectionEnded, Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder,
-    WeakTenant,
-};
+use super::{Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
 #[cfg(not(unix))]
 use crate::transport::Census;
 #[cfg(unix)]
@@ -35,7 +32,7 @@ use crate::{
     names::{ServerName, SessionId, TenantName},
     policy::{NoSecrets, SecretStore},
     registry::{Key, Registry, reap_idle},
-    session::{Observer, Places, Session, SessionInfo, Threads},
+    session::{Places, Session, Threads},
     telemetry,
 };
 
@@ -424,67 +421,6 @@ pub struct ClosedSession {
     /// Whether nothing is left of it. False is a fault of the system, such as a process that `SIGKILL` does not end, or of an
     /// embedder's own transport: then what is left is waited for no longer.
     pub gone: bool,
-}
-
-/// Tells registry and subscribers what becomes of a session.
-pub(super) struct SessionObserver {
-    pub(super) key: Key,
-    pub(super) id: SessionId,
-    pub(super) registry: Weak<Registry>,
-    pub(super) events: broadcast::Sender<Event>,
-    pub(super) tenant: WeakTenant,
-}
-
-impl SessionObserver {
-    fn send(&self, event: impl FnOnce(SessionKey) -> Event) {
-        // Without subscribers nothing is made.
-        if self.events.receiver_count() > 0 {
-            let _ = self.events.send(event(SessionKey::new(self.id, &self.key)));
-        }
-    }
-}
-
-impl Observer for SessionObserver {
-    fn opened(&self, info: &Arc<SessionInfo>) {
-        if let Some(tenant) = self.tenant.upgrade() {
-            tenant.edge().opened(&tenant, &SessionKey::new(self.id, &self.key));
-        }
-        let incarnation = info.incarnation;
-        telemetry::connected(&self.key.tenant);
-        self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
-    }
-
-    fn notified(&self, method: String, params: Bytes) {
-        // Before subscribers, so that one who asks the edge finds that it knows already.
-        if let Some(tenant) = self.tenant.upgrade() {
-            tenant.edge().notified(&tenant, &SessionKey::new(self.id, &self.key), &method);
-        }
-        self.send(|session| Event::Notification { session, method, params });
-    }
-
-    fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error) {
-        if let Some(tenant) = self.tenant.upgrade() {
-            let (tenant_name, server) = (&self.key.tenant, &self.key.server);
-            tenant.edge().connection_ended(&ConnectionEnded { tenant: tenant_name, server, info, lived, error });
-        }
-    }
-
-    fn disconnected(&self, incarnation: u32, error: &Error) {
-        telemetry::connection_lost(&self.key.tenant, error);
-        let (code, reason) = (error.code(), error.to_string());
-        self.send(|session| Event::SessionDisconnected { session, incarnation, code, reason });
-    }
-
-    fn closing(&self, error: &Error) {
-        self.send(|session| Event::SessionClosing { session, code: error.code(), reason: error.to_string() });
-    }
-
-    fn closed(&self) {
-        telemetry::sessions(&self.key.tenant, -1.0);
-        if let Some(registry) = self.registry.upgrade() {
-            registry.closed(self.id);
-        }
-    }
 }
 
 /// Sessions that the system has room for: each takes about five descriptors, six memory mappings and three processes, and

@@ -8,10 +8,7 @@ use std::{
 
 use super::{
     Catalog, DrainReport, Lease, Plan, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge,
-    admission::Admission,
-    catalog::Reach,
-    handler::ForSession,
-    runtime::{SessionObserver, Shared},
+    admission::Admission, catalog::Reach, handler::ForSession, observer::SessionObserver, runtime::Shared,
 };
 #[cfg(feature = "http")]
 use crate::transport::http::{HttpClients, HttpConnector};

@@ -43,6 +43,12 @@ impl Background {
         Self::new(Arc::new(Workers::new()))
     }
 
+    /// On a machine that has no room for another thread.
+    #[cfg(test)]
+    pub(crate) fn without_threads() -> Self {
+        Self::new(Arc::new(Workers::without_threads()))
+    }
+
     /// Begins with it when it is its turn. Needs no tokio runtime.
     pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Work<T> {
         let (done, outcome) = oneshot::channel();
@@ -85,6 +91,13 @@ mod tests {
         let done = background.run(thread::current).await;
 
         assert_ne!(done.unwrap().id(), thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn where_no_thread_can_be_started_nothing_comes_of_it() {
+        let background = Background::without_threads();
+
+        assert_eq!(background.run(|| ()).await, None);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 //! results that are read per tenant, which bounds how many there are.
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
@@ -34,6 +35,7 @@ pub(super) struct Workers {
     queue: Arc<Queue>,
     /// One per core: they only get what nobody else wants.
     most_threads: usize,
+    start: fn(Arc<Queue>) -> io::Result<()>,
 }
 
 #[derive(Default)]
@@ -57,7 +59,13 @@ impl Workers {
     }
 
     pub(super) fn with_threads(most_threads: usize) -> Self {
-        Self { queue: Arc::default(), most_threads }
+        Self { queue: Arc::default(), most_threads, start: start_thread }
+    }
+
+    /// Those of a machine that has no room for another thread.
+    #[cfg(test)]
+    pub(super) fn without_threads() -> Self {
+        Self { queue: Arc::default(), most_threads: 1, start: |_| Err(io::ErrorKind::WouldBlock.into()) }
     }
 
     /// Queues a burst. If no thread can be started it is dropped, and whoever waits for its result sees that.
@@ -66,10 +74,8 @@ impl Workers {
         state.jobs.push(party, job);
         // A thread that was woken counts as idle until it runs, and may have a burst already.
         if state.jobs.waiting() > state.idle && state.threads < self.most_threads {
-            let queue = self.queue.clone();
-            let spawned = thread::Builder::new().name("innkeeper-slow".into()).spawn(move || queue.work());
-            match spawned {
-                Ok(_) => state.threads += 1,
+            match (self.start)(self.queue.clone()) {
+                Ok(()) => state.threads += 1,
                 Err(error) if state.threads == 0 => {
                     tracing::error!(%error, "no low-priority thread could be started");
                     state.jobs.clear();
@@ -80,6 +86,10 @@ impl Workers {
         drop(state);
         self.queue.changed.notify_one();
     }
+}
+
+fn start_thread(queue: Arc<Queue>) -> io::Result<()> {
+    thread::Builder::new().name("innkeeper-slow".into()).spawn(move || queue.work()).map(drop)
 }
 
 impl Drop for Workers {

@@ -41,18 +41,26 @@ pub(super) enum Reading<T> {
     Aside(BoxFuture<'static, Read<T>>),
 }
 
-/// A result until somebody reads it. Whoever waited for it and goes takes it along.
+/// A result until somebody takes it, which is whoever waits for it or a reader.
+#[derive(Clone)]
 struct Unread(Arc<Mutex<Option<Bytes>>>);
 
 impl Unread {
+    fn new(raw: Bytes) -> Self {
+        Self(Arc::new(Mutex::new(Some(raw))))
+    }
+
     fn take(&self) -> Option<Bytes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Drop for Unread {
+/// Takes a result along when whoever waits for it goes. A reader that never comes to it leaves it where it is.
+struct Waiting(Unread);
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        drop(self.take());
+        drop(self.0.take());
     }
 }
 
@@ -68,18 +76,19 @@ impl Readers {
         }
         let Self { background, places } = self.clone();
         Reading::Aside(Box::pin(async move {
-            let unread = Unread(Arc::new(Mutex::new(Some(raw))));
-            let theirs = Unread(unread.0.clone());
+            let theirs = Unread::new(raw);
+            let waiting = Waiting(theirs.clone());
             let mut aside = pin!(async move {
                 // Never closed.
                 let _place = places.acquire().await;
                 background.run(move || theirs.take().map(read)).await.flatten()
             });
             let read_aside = timeout(PATIENCE, aside.as_mut()).await;
-            match (read_aside, unread.take()) {
+            match (read_aside, waiting.0.take()) {
                 (Ok(Some(read)), _) => read,
                 // No thread could be started, or none has come to it.
                 (_, Some(raw)) => read(raw),
+                // It is being read: that ends.
                 (Err(_), None) => aside.await.unwrap_or_else(|| Err(LOST.to_owned())),
                 (Ok(None), None) => Err(LOST.to_owned()),
             }
@@ -186,6 +195,15 @@ mod tests {
             release
         });
         (Readers::new(background.clone()), busy.collect())
+    }
+
+    #[tokio::test]
+    async fn where_no_thread_can_be_started_a_result_is_read_by_whoever_waits_for_it() {
+        let readers = Readers::new(Background::without_threads());
+
+        let read = readers.read(zeros(LARGE), reader).await;
+
+        assert_eq!(read, Ok(thread::current().id()));
     }
 
     #[tokio::test(start_paused = true)]
