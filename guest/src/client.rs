@@ -53,13 +53,17 @@ impl Client {
         effects.into_list()
     }
 
+    /// The format of the snapshots that this client writes.
+    pub const SNAPSHOT_FORMAT: &str = FORMAT;
+
     /// The whole state, for [`restore`](Self::restore) in this or another guest.
     ///
     /// # Errors
     ///
-    /// None in fact: every state of this client can be carried over.
-    pub fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        self.state.write()
+    /// [`SnapshotError::UnknownFormat`] for any but [`SNAPSHOT_FORMAT`](Self::SNAPSHOT_FORMAT). Every state of this client
+    /// can be carried over.
+    pub fn snapshot(&self, format: &str) -> Result<Vec<u8>, SnapshotError> {
+        if format == FORMAT { self.state.write() } else { Err(SnapshotError::UnknownFormat) }
     }
 
     /// A client that continues from a snapshot, and what the host is to do at once.
@@ -92,7 +96,7 @@ impl Client {
             name: "innkeeper-mcp".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revisions: Revision::ALL.map(|revision| revision.name().to_owned()).to_vec(),
-            snapshot_format: FORMAT.to_owned(),
+            snapshot_formats: vec![FORMAT.to_owned()],
             restorable_formats: RESTORABLE.map(str::to_owned).to_vec(),
             headers: headers::ALL.map(str::to_owned).to_vec(),
             extensions: Vec::new(),

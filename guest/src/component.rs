@@ -24,8 +24,8 @@ impl Guest for Component {
         CLIENT.with_borrow_mut(|client| client.handle(now, events))
     }
 
-    fn snapshot() -> Result<Vec<u8>, SnapshotError> {
-        CLIENT.with_borrow(Client::snapshot)
+    fn snapshot(format: String) -> Result<Vec<u8>, SnapshotError> {
+        CLIENT.with_borrow(|client| client.snapshot(&format))
     }
 
     fn restore(state: Vec<u8>, outstanding: Outstanding) -> Result<Vec<Effect>, RestoreError> {

@@ -82,8 +82,8 @@
 //!         effects
 //!     }
 //!
-//!     fn snapshot() -> Result<Vec<u8>, SnapshotError> {
-//!         CLIENT.with_borrow(Client::snapshot)
+//!     fn snapshot(format: String) -> Result<Vec<u8>, SnapshotError> {
+//!         CLIENT.with_borrow(|client| client.snapshot(&format))
 //!     }
 //!
 //!     fn restore(state: Vec<u8>, held: Outstanding) -> Result<Vec<Effect>, RestoreError> {

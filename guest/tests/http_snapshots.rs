@@ -46,7 +46,7 @@ fn web() -> Host {
 
 #[test]
 fn a_snapshot_over_http_is_what_it_was() {
-    assert_eq!(String::from_utf8(web().client.snapshot().unwrap()).unwrap(), HTTP.trim_end());
+    assert_eq!(String::from_utf8(web().client.snapshot(Client::SNAPSHOT_FORMAT).unwrap()).unwrap(), HTTP.trim_end());
 }
 
 #[test]

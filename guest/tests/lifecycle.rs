@@ -199,14 +199,14 @@ fn before_open_nothing_happens_but_that_calls_fail() {
 #[test]
 fn a_second_open_changes_nothing() {
     let mut host = Host::ready();
-    let before = host.client.snapshot();
+    let before = host.client.snapshot(Client::SNAPSHOT_FORMAT);
 
     let seen = host.tell([Event::Open(settings())]);
     let call = host.calls(call(1, "x"));
 
     logged(&seen);
     assert_eq!(frames(&call).len(), 1);
-    assert_ne!(host.client.snapshot(), before);
+    assert_ne!(host.client.snapshot(Client::SNAPSHOT_FORMAT), before);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_client_describes_itself_alike_at_all_times() {
     let info = Client::describe();
 
     assert_eq!(info.revisions, ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]);
-    assert_eq!(info.snapshot_format, "innkeeper-mcp/2");
+    assert_eq!(info.snapshot_formats, ["innkeeper-mcp/2"]);
     assert_eq!(info.restorable_formats, ["innkeeper-mcp/2", "innkeeper-mcp/1"]);
     let headers =
         ["accept", "content-type", "last-event-id", "mcp-protocol-version", "mcp-session-id", "www-authenticate"];

@@ -82,7 +82,7 @@ fn restore(snapshot: &str, held: Outstanding) -> (Client, Vec<Effect>) {
 #[test]
 fn a_snapshot_of_format_2_is_what_it_was() {
     for (host, frozen) in [(ready(), READY_2), (handshake(), HANDSHAKE_2)] {
-        assert_eq!(String::from_utf8(host.client.snapshot().unwrap()).unwrap(), frozen.trim_end());
+        assert_eq!(String::from_utf8(host.client.snapshot(Client::SNAPSHOT_FORMAT).unwrap()).unwrap(), frozen.trim_end());
     }
 }
 
@@ -92,7 +92,7 @@ fn a_state_of_format_1_is_one_of_format_2_on_a_stream() {
         let (client, _) = restore(old, nothing());
         let (expected, _) = restore(new, nothing());
 
-        assert_eq!(client.snapshot(), expected.snapshot());
+        assert_eq!(client.snapshot(Client::SNAPSHOT_FORMAT), expected.snapshot());
     }
 }
 
@@ -129,8 +129,8 @@ fn a_frozen_snapshot_of_a_handshake_goes_on_where_it_was() {
 fn a_snapshot_changes_nothing() {
     let mut host = ready();
 
-    let first = host.client.snapshot();
-    let second = host.client.snapshot();
+    let first = host.client.snapshot(Client::SNAPSHOT_FORMAT);
+    let second = host.client.snapshot(Client::SNAPSHOT_FORMAT);
 
     assert_eq!(first, second);
     assert_eq!(rest_of_ready(&mut host), rest_of_ready(&mut ready()));
@@ -173,7 +173,7 @@ fn a_call_that_the_state_does_not_know_is_completed() {
         ..nothing()
     };
     for client in [ready().client, Client::new()] {
-        let snapshot = String::from_utf8(client.snapshot().unwrap()).unwrap();
+        let snapshot = String::from_utf8(client.snapshot(Client::SNAPSHOT_FORMAT).unwrap()).unwrap();
 
         let (_, effects) = restore(&snapshot, held(&[99]));
 

@@ -42,7 +42,7 @@ impl Guest for Component {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             revisions: vec![wire::REVISION.into()],
-            snapshot_format: snapshot::FORMAT.into(),
+            snapshot_formats: vec![snapshot::FORMAT.into()],
             restorable_formats: vec![snapshot::FORMAT.into()],
             headers: Vec::new(),
             extensions: Vec::new(),
@@ -53,7 +53,10 @@ impl Guest for Component {
         CLIENT.with_borrow_mut(|client| client.handle(&events))
     }
 
-    fn snapshot() -> Result<Vec<u8>, SnapshotError> {
+    fn snapshot(format: String) -> Result<Vec<u8>, SnapshotError> {
+        if format != snapshot::FORMAT {
+            return Err(SnapshotError::UnknownFormat);
+        }
         Ok(CLIENT.with_borrow(Client::snapshot))
     }
 

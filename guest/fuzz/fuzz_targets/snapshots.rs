@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let Ok((mut client, _)) = Client::restore(bytes, outstanding()) else { return };
 
-    let snapshot = client.snapshot().expect("every state can be carried over");
+    let snapshot = client.snapshot(Client::SNAPSHOT_FORMAT).expect("every state can be carried over");
     let (mut twin, _) = Client::restore(&snapshot, outstanding()).expect("what was written can be read");
 
     let page = |id| format!(r#"{{"id":{id},"result":{{"tools":[1],"nextCursor":"{id}"}}}}"#);

@@ -270,7 +270,7 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
         if !effects.is_empty() {
             return Err(format!("a faithful restore led to {effects:?}"));
         }
-        if twin.snapshot() != self.client.snapshot() {
+        if twin.snapshot(Client::SNAPSHOT_FORMAT) != self.client.snapshot() {
             return Err("a restored client has another snapshot".to_owned());
         }
         self.twin = twin;
@@ -307,7 +307,7 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
     }
 
     fn restored(&self) -> Result<(Client, Vec<Effect>), String> {
-        let snapshot = self.client.snapshot().map_err(|error| format!("{error:?}"))?;
+        let snapshot = self.client.snapshot(Client::SNAPSHOT_FORMAT).map_err(|error| format!("{error:?}"))?;
         Client::restore(&snapshot, self.checker.outstanding()).map_err(|error| format!("{error:?}"))
     }
 

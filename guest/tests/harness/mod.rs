@@ -114,7 +114,7 @@ impl Host {
 
     /// Another client in the place of this one, restored from its snapshot.
     pub(crate) fn change_guest(&mut self) -> Vec<Observed> {
-        let snapshot = self.client.snapshot().unwrap();
+        let snapshot = self.client.snapshot(Client::SNAPSHOT_FORMAT).unwrap();
         let (client, effects) = Client::restore(&snapshot, self.checker.outstanding()).unwrap();
         self.client = client;
         self.checker.apply_restored(&effects).unwrap()

@@ -383,14 +383,50 @@ pub struct GuestInfo {
     pub version: String,
     /// Revisions of the protocol, newest first.
     pub revisions: Vec<String>,
-    /// Format of the snapshots that it writes.
-    pub snapshot_format: String,
+    /// Formats of snapshots that it can write, the preferred one first.
+    pub snapshot_formats: Vec<String>,
     /// Formats that it can restore.
     pub restorable_formats: Vec<String>,
     /// Header fields that it sets and reads.
     pub headers: Vec<String>,
     /// Extensions that it knows.
     pub extensions: Vec<String>,
+}
+
+/// Why a guest gives no snapshot; see `snapshot-error` in the WIT.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not in this state; later it may.
+    #[error("it gives no snapshot now: {0}")]
+    NotNow(String),
+    /// It does not write the format.
+    #[error("it does not write snapshots of this format")]
+    UnknownFormat,
+    /// The format cannot say the state.
+    #[error("its state cannot be said in this format: {0}")]
+    Unsupported(String),
+    /// More bytes than [`Limits::snapshot`](crate::Limits::snapshot).
+    #[error("its snapshot has {bytes} bytes; `Limits::snapshot` is {limit}")]
+    TooLarge {
+        /// Bytes.
+        bytes: usize,
+        /// Bytes that it may have.
+        limit: usize,
+    },
+}
+
+/// Why a guest does not continue from a snapshot; see `restore-error` in the WIT.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// It does not know the format.
+    #[error("it does not know the format of the snapshot")]
+    UnknownFormat,
+    /// The bytes are no snapshot of the format.
+    #[error("it cannot read the snapshot: {0}")]
+    Malformed(String),
+    /// It has no equivalent for the state.
+    #[error("it cannot take the state over: {0}")]
+    Unsupported(String),
 }
 
 /// See `outstanding` in the WIT.

@@ -117,8 +117,8 @@ impl fmt::Debug for Component {
 
 /// What a guest says of itself stands in logs, errors and tables, so it must be short and do nothing to a terminal.
 fn check_info(info: &GuestInfo) -> Result<(), Error> {
-    let lists = [&info.revisions, &info.restorable_formats, &info.headers, &info.extensions];
-    let texts = [&info.name, &info.version, &info.snapshot_format];
+    let lists = [&info.revisions, &info.snapshot_formats, &info.restorable_formats, &info.headers, &info.extensions];
+    let texts = [&info.name, &info.version];
     if lists.iter().any(|list| list.len() > MOST_NAMES) {
         return Err(refused(format!("it describes itself with a list of more than {MOST_NAMES} entries")));
     }

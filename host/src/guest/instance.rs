@@ -10,7 +10,7 @@ use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 use super::{
     Component, GuestFault,
     bindings::Exports,
-    boundary::{Effect, Event, GuestInfo, Outstanding},
+    boundary::{Effect, Event, GuestInfo, Outstanding, RestoreError, SnapshotError},
     component::Code,
     engine::GuestEngine,
     meter::{Exceeded, Meter, SliceClock},
@@ -93,17 +93,18 @@ impl Instance {
         self.exports.handle(&mut self.store, now, events).await.map_err(|error| fault(&self.store, &error))
     }
 
-    /// The guest's whole state, or why it gives none.
+    /// The guest's whole state, in one of the formats that it writes, or why it gives none.
     ///
     /// # Errors
     ///
     /// Returns how the guest failed; it must not be called again.
-    pub async fn snapshot(&mut self) -> Result<Result<Vec<u8>, String>, GuestFault> {
+    pub async fn snapshot(&mut self, format: &str) -> Result<Result<Vec<u8>, SnapshotError>, GuestFault> {
         let _ticking = self.begin();
-        let snapshot = self.exports.snapshot(&mut self.store).await.map_err(|error| fault(&self.store, &error))?;
+        let snapshot = self.exports.snapshot(&mut self.store, format).await;
+        let snapshot = snapshot.map_err(|error| fault(&self.store, &error))?;
         let limit = self.engine.limits.snapshot;
         Ok(snapshot.and_then(|snapshot| match snapshot.len() {
-            size if size > limit => Err(format!("it has {size} bytes; `Limits::snapshot` is {limit}")),
+            bytes if bytes > limit => Err(SnapshotError::TooLarge { bytes, limit }),
             _ => Ok(snapshot),
         }))
     }
@@ -117,7 +118,7 @@ impl Instance {
         &mut self,
         state: &[u8],
         outstanding: &Outstanding,
-    ) -> Result<Result<Vec<Effect>, String>, GuestFault> {
+    ) -> Result<Result<Vec<Effect>, RestoreError>, GuestFault> {
         let _ticking = self.begin();
         self.exports.restore(&mut self.store, state, outstanding).await.map_err(|error| fault(&self.store, &error))
     }

@@ -19,6 +19,7 @@ const SCRIPTS: u32 = 300;
 async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
     let runtime = Runtime::builder().start().await.unwrap();
     let component = runtime.load_component(ComponentSource::Embedded).await.unwrap();
+    let format = component.info().snapshot_formats[0].clone();
     let mut batches = 0;
     let mut restores = 0;
 
@@ -36,7 +37,7 @@ async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
                 }
                 Step::Restore { outstanding, effects } => {
                     restores += 1;
-                    let state = instance.snapshot().await.unwrap().unwrap();
+                    let state = instance.snapshot(&format).await.unwrap().unwrap();
                     instance = Instance::new(&component).await.unwrap();
                     let got = instance.restore(&state, &held(outstanding)).await.unwrap().unwrap();
                     let expected: Vec<_> = effects.into_iter().map(effect).collect();

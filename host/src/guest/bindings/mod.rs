@@ -7,7 +7,7 @@ pub(super) mod v0_1;
 
 use wasmtime::{AsContextMut, component::InstancePre};
 
-use super::boundary::{Effect, Event, GuestInfo, Outstanding};
+use super::boundary::{Effect, Event, GuestInfo, Outstanding, RestoreError, SnapshotError};
 
 /// A component, linked, for one of the versions that this host serves.
 pub(super) enum Linked<T: 'static> {
@@ -57,12 +57,16 @@ impl Exports {
     }
 
     /// `Ok(Err(..))`: the guest gave none, and said why.
-    pub(super) async fn snapshot<S: AsContextMut>(&self, store: S) -> wasmtime::Result<Result<Vec<u8>, String>>
+    pub(super) async fn snapshot<S: AsContextMut>(
+        &self,
+        store: S,
+        format: &str,
+    ) -> wasmtime::Result<Result<Vec<u8>, SnapshotError>>
     where
         S::Data: Send,
     {
         match self {
-            Self::V0_1(guest) => v0_1::snapshot(guest, store).await,
+            Self::V0_1(guest) => v0_1::snapshot(guest, store, format).await,
         }
     }
 
@@ -72,7 +76,7 @@ impl Exports {
         store: S,
         state: &[u8],
         outstanding: &Outstanding,
-    ) -> wasmtime::Result<Result<Vec<Effect>, String>>
+    ) -> wasmtime::Result<Result<Vec<Effect>, RestoreError>>
     where
         S::Data: Send,
     {

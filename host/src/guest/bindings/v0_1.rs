@@ -29,7 +29,7 @@ where
         name: info.name,
         version: info.version,
         revisions: info.revisions,
-        snapshot_format: info.snapshot_format,
+        snapshot_formats: info.snapshot_formats,
         restorable_formats: info.restorable_formats,
         headers: info.headers,
         extensions: info.extensions,
@@ -52,14 +52,19 @@ where
     Ok(effects.into_iter().map(lift).collect())
 }
 
-pub(super) async fn snapshot<S: AsContextMut>(guest: &Guest, store: S) -> wasmtime::Result<Result<Vec<u8>, String>>
+pub(super) async fn snapshot<S: AsContextMut>(
+    guest: &Guest,
+    store: S,
+    format: &str,
+) -> wasmtime::Result<Result<Vec<u8>, b::SnapshotError>>
 where
     S::Data: Send,
 {
-    let snapshot = guest.innkeeper_guest_client().call_snapshot(store).await?;
+    let snapshot = guest.innkeeper_guest_client().call_snapshot(store, format).await?;
     Ok(snapshot.map_err(|error| match error {
-        w::SnapshotError::NotNow(why) => format!("not now: {why}"),
-        w::SnapshotError::Unsupported => "this guest gives no snapshots".to_owned(),
+        w::SnapshotError::NotNow(why) => b::SnapshotError::NotNow(why),
+        w::SnapshotError::UnknownFormat => b::SnapshotError::UnknownFormat,
+        w::SnapshotError::Unsupported(why) => b::SnapshotError::Unsupported(why),
     }))
 }
 
@@ -68,7 +73,7 @@ pub(super) async fn restore<S: AsContextMut>(
     store: S,
     state: &[u8],
     outstanding: &b::Outstanding,
-) -> wasmtime::Result<Result<Vec<b::Effect>, String>>
+) -> wasmtime::Result<Result<Vec<b::Effect>, b::RestoreError>>
 where
     S::Data: Send,
 {
@@ -87,9 +92,9 @@ where
     let effects = guest.innkeeper_guest_client().call_restore(store, state, outstanding).await?;
     Ok(match effects {
         Ok(effects) => Ok(effects.into_iter().map(lift).collect()),
-        Err(w::RestoreError::UnknownFormat) => Err("the format of the snapshot is not known".to_owned()),
-        Err(w::RestoreError::Malformed(why)) => Err(format!("the snapshot is damaged: {why}")),
-        Err(w::RestoreError::Unsupported(why)) => Err(format!("the state cannot be taken over: {why}")),
+        Err(w::RestoreError::UnknownFormat) => Err(b::RestoreError::UnknownFormat),
+        Err(w::RestoreError::Malformed(why)) => Err(b::RestoreError::Malformed(why)),
+        Err(w::RestoreError::Unsupported(why)) => Err(b::RestoreError::Unsupported(why)),
     })
 }
 

@@ -171,7 +171,7 @@ impl Guest for Courier {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             revisions: Vec::new(),
-            snapshot_format: String::new(),
+            snapshot_formats: Vec::new(),
             restorable_formats: Vec::new(),
             // The last one is the host's, whoever declares it.
             headers: ["accept", "content-type", "x-test", "cookie"].map(String::from).into(),
@@ -189,8 +189,8 @@ impl Guest for Courier {
         effects
     }
 
-    fn snapshot() -> Result<Vec<u8>, SnapshotError> {
-        Err(SnapshotError::Unsupported)
+    fn snapshot(_format: String) -> Result<Vec<u8>, SnapshotError> {
+        Err(SnapshotError::UnknownFormat)
     }
 
     fn restore(_state: Vec<u8>, _outstanding: Outstanding) -> Result<Vec<Effect>, RestoreError> {

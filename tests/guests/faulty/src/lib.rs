@@ -147,7 +147,7 @@ impl Guest for Faulty {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             revisions: Vec::new(),
-            snapshot_format: SNAPSHOT_FORMAT.into(),
+            snapshot_formats: vec![SNAPSHOT_FORMAT.into()],
             restorable_formats: vec![SNAPSHOT_FORMAT.into()],
             headers: Vec::new(),
             extensions: Vec::new(),
@@ -164,7 +164,7 @@ impl Guest for Faulty {
         effects
     }
 
-    fn snapshot() -> Result<Vec<u8>, SnapshotError> {
+    fn snapshot(_format: String) -> Result<Vec<u8>, SnapshotError> {
         let mode = STATE.with_borrow(|state| state.mode);
         match mode {
             Mode::TrapInSnapshot => methods::trap(),

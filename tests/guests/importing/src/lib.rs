@@ -39,7 +39,7 @@ impl Guest for Importing {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             revisions: Vec::new(),
-            snapshot_format: "none".into(),
+            snapshot_formats: Vec::new(),
             restorable_formats: Vec::new(),
             headers: Vec::new(),
             extensions: Vec::new(),
@@ -52,8 +52,8 @@ impl Guest for Importing {
         vec![Effect::Log(LogLine { level: LogLevel::Info, message })]
     }
 
-    fn snapshot() -> Result<Vec<u8>, SnapshotError> {
-        Err(SnapshotError::Unsupported)
+    fn snapshot(_format: String) -> Result<Vec<u8>, SnapshotError> {
+        Err(SnapshotError::UnknownFormat)
     }
 
     fn restore(_state: Vec<u8>, _outstanding: Outstanding) -> Result<Vec<Effect>, RestoreError> {

@@ -52,7 +52,12 @@ struct Mutant;
 
 impl Guest for Mutant {
     fn describe() -> GuestInfo {
-        GuestInfo { name: env!("CARGO_PKG_NAME").into(), ..Client::describe() }
+        GuestInfo {
+            name: env!("CARGO_PKG_NAME").into(),
+            snapshot_formats: Vec::new(),
+            restorable_formats: Vec::new(),
+            ..Client::describe()
+        }
     }
 
     fn handle(now: Instant, events: Vec<Event>) -> Vec<Effect> {
@@ -61,8 +66,8 @@ impl Guest for Mutant {
 
     // No mutant is replaced while it lives.
 
-    fn snapshot() -> Result<Vec<u8>, SnapshotError> {
-        Err(SnapshotError::Unsupported)
+    fn snapshot(_format: String) -> Result<Vec<u8>, SnapshotError> {
+        Err(SnapshotError::UnknownFormat)
     }
 
     fn restore(_state: Vec<u8>, _outstanding: Outstanding) -> Result<Vec<Effect>, RestoreError> {
