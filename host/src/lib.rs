@@ -61,11 +61,12 @@ mod registry;
 mod session;
 mod telemetry;
 pub mod transport;
+mod upgrade;
 
 pub use api::{
     Answer, Call, CallBuilder, Catalog, Change, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease,
     Plan, PlannedServer, RefuseAll, Runtime, RuntimeBuilder, Scope, Server, ServerRequest, ServerRequestHandler,
-    SessionKey, SessionStatus, Status, Tenant, TenantBuilder, Watch,
+    SessionKey, SessionStatus, Status, Tenant, TenantBuilder, Upgrading, Watch,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};
@@ -73,8 +74,9 @@ pub use isolation::{Isolation, ProcessLimits};
 pub use limits::Limits;
 pub use names::{SecretName, ServerName, SessionId, SpecDigest, TenantName, UserName};
 pub use policy::{Policy, Secret, SecretError, SecretRequest, SecretStore, ToolRules};
-pub use session::{BreakerState, CallId, SessionInfo, SessionState};
+pub use session::{BreakerState, CallId, Carried, SessionInfo, SessionState};
 pub use transport::{Command, Endpoint};
+pub use upgrade::{Return, SessionUpgrade, Upgrade, UpgradeOutcome, UpgradePhase, UpgradeProgress, UpgradeReport};
 
 impl Runtime {
     /// Settings, each with its default.

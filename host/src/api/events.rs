@@ -31,6 +31,13 @@ pub enum Event {
         /// The same for people.
         reason: String,
     },
+    /// A session goes on with another guest: its connection, its calls and its server's process are as before.
+    GuestReplaced {
+        /// The session.
+        session: SessionKey,
+        /// Name, version and digest of the guest that it has now.
+        guest: String,
+    },
     /// A session takes no calls any more. What became of its last connection meanwhile may be told later than this.
     SessionClosing {
         /// The session.

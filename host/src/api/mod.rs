@@ -17,6 +17,7 @@
 //! | `events` | what happens, for whoever subscribes |
 //! | `status` | what there is, right now |
 //! | `observer` | what becomes of a session, told on |
+//! | `upgrade` | other guests for sessions that live |
 //! | `operation` | what is measured of a call |
 
 mod admission;
@@ -34,8 +35,10 @@ mod plan;
 mod runtime;
 mod status;
 mod tenant;
+mod upgrade;
 mod watch;
 
+pub use crate::registry::SessionKey;
 pub use call::{Call, CallBuilder};
 pub use catalog::{Catalog, Scope, Server};
 pub use diagnosis::Diagnosis;
@@ -46,7 +49,8 @@ pub use lease::Lease;
 pub(crate) use operation::{CallEnded, ConnectionEnded};
 pub use plan::{Change, Plan, PlannedServer};
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
-pub use status::{SessionKey, SessionStatus, Status};
+pub use status::{SessionStatus, Status};
 pub(crate) use tenant::WeakTenant;
 pub use tenant::{Tenant, TenantBuilder};
+pub use upgrade::Upgrading;
 pub use watch::Watch;

@@ -14,10 +14,12 @@ use tokio::sync::broadcast;
 use super::{ConnectionEnded, Event, SessionKey, tenant::WeakTenant};
 use crate::{
     Error,
+    guest::Component,
     names::SessionId,
     registry::{Key, Registry},
     session::{Observer, SessionInfo},
     telemetry,
+    upgrade::Guests,
 };
 
 /// Tells registry and subscribers what becomes of a session.
@@ -27,6 +29,7 @@ pub(super) struct SessionObserver {
     pub(super) registry: Weak<Registry>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) tenant: WeakTenant,
+    pub(super) guests: Arc<Guests>,
 }
 
 impl SessionObserver {
@@ -48,6 +51,10 @@ impl Observer for SessionObserver {
         self.send(|session| Event::SessionOpened { session, revision: info.revision.clone(), incarnation });
     }
 
+    fn handed_over(&self, guest: &Component) {
+        self.send(|session| Event::GuestReplaced { session, guest: guest.to_string() });
+    }
+
     fn notified(&self, method: String, params: Bytes) {
         // Before subscribers, so that one who asks the edge finds that it knows already.
         if let Some(tenant) = self.tenant.upgrade() {
@@ -64,6 +71,7 @@ impl Observer for SessionObserver {
     }
 
     fn disconnected(&self, incarnation: u32, error: &Error) {
+        self.guests.disconnected(self.id, error);
         telemetry::connection_lost(&self.key.tenant, error);
         let (code, reason) = (error.code(), error.to_string());
         self.send(|session| Event::SessionDisconnected { session, incarnation, code, reason });

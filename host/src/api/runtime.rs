@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,12 +15,12 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::{
-    sync::{Semaphore, broadcast},
+    sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore, broadcast},
     task::{AbortHandle, JoinSet},
     time::{Instant, timeout_at},
 };
 
-use super::{Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder};
+use super::{Edge, Event, Events, RefuseAll, ServerRequestHandler, SessionKey, Status, TenantBuilder, Upgrading};
 #[cfg(not(unix))]
 use crate::transport::Census;
 #[cfg(unix)]
@@ -34,6 +34,7 @@ use crate::{
     registry::{Key, Registry, reap_idle},
     session::{Places, Session, Threads},
     telemetry,
+    upgrade::{Fleet, Guests, Upgrade},
 };
 
 /// After the deadline of a drain has passed and everything was killed: how long the ends of tasks and processes may take.
@@ -69,6 +70,8 @@ pub(super) struct Shared {
     pub(super) folders: Arc<PrivateFolders>,
     allows_basic_isolation: bool,
     tenants: Mutex<Tenants>,
+    /// The guest of tenants that bring none. None: nobody has needed it yet.
+    guest: AsyncMutex<Option<Component>>,
     /// The last number that was given to something of which there may be another with the same name.
     numbers: AtomicU64,
     reaping: AbortHandle,
@@ -77,7 +80,7 @@ pub(super) struct Shared {
 /// Who is there, and what they may not all have at a time.
 #[derive(Default)]
 struct Tenants {
-    names: BTreeSet<TenantName>,
+    names: BTreeMap<TenantName, Fleet>,
     /// Whether there ever were several at a time: what one of them left behind outlives it.
     had_several: bool,
     /// Whether a server with [`Isolation::Basic`] was ever leased: it may live, and do harm, for as long as the runtime.
@@ -185,6 +188,7 @@ impl RuntimeBuilder {
             threads: Threads::of(&tokio::runtime::Handle::current()),
             tokio: tokio::runtime::Handle::current(),
             tenants: Mutex::default(),
+            guest: AsyncMutex::default(),
             numbers: AtomicU64::new(0),
             places: Places::of_runtime(limits.sessions_per_runtime),
             registry,
@@ -224,6 +228,12 @@ impl Runtime {
     /// Subscribes to what happens from now on.
     pub fn events(&self) -> Events {
         Events(self.shared.events.subscribe())
+    }
+
+    /// Replaces the guest of all tenants that brought none of their own, and of those that are made from now on. Those that brought one
+    /// are left alone: see [`Tenant::upgrade`](crate::Tenant::upgrade), which says the rest.
+    pub fn upgrade(&self, guest: Component, how: Upgrade) -> Upgrading {
+        Upgrading::of_runtime(&self.shared, guest, how)
     }
 
     /// What there is, right now. Waits for no session. The metric `innkeeper.children_alive` is that of the last status. The processes are read from /proc, which takes as long as there are
@@ -281,9 +291,9 @@ impl Shared {
     }
 
     /// Takes a tenant's name, if it is free, and returns a number that no other tenant has.
-    pub(super) fn claim(&self, tenant: &TenantName) -> Result<u64, Error> {
+    pub(super) fn claim(&self, tenant: &TenantName, guests: &Arc<Guests>) -> Result<u64, Error> {
         let mut tenants = self.tenants();
-        if tenants.names.contains(tenant) {
+        if tenants.names.contains_key(tenant) {
             let reason =
                 format!("there is a tenant `{tenant}` already; its name is free when the last handle of it is dropped");
             return Err(Error::InvalidInput { what: "the tenant", reason });
@@ -300,8 +310,32 @@ impl Shared {
             }
             tenants.had_several = true;
         }
-        tenants.names.insert(tenant.clone());
-        Ok(self.number())
+        let generation = self.number();
+        tenants.names.insert(tenant.clone(), Fleet { generation, guests: guests.clone() });
+        Ok(generation)
+    }
+
+    /// The guest of tenants that bring none, which nobody gets or changes meanwhile.
+    pub(super) async fn lock_guest(&self) -> AsyncMutexGuard<'_, Option<Component>> {
+        self.guest.lock().await
+    }
+
+    /// The guest of tenants that bring none. It is compiled by whoever needs it first.
+    pub(super) async fn guest(&self) -> Result<Component, Error> {
+        let mut guest = self.lock_guest().await;
+        if let Some(guest) = &*guest {
+            return Ok(guest.clone());
+        }
+        let embedded = Component::load(&self.engine, ComponentSource::Embedded).await?;
+        Ok(guest.insert(embedded).clone())
+    }
+
+    /// The sessions of tenants that have the runtime's guest, by generation.
+    pub(super) fn fleets(&self) -> Vec<Fleet> {
+        let mut fleets: Vec<Fleet> =
+            self.tenants().names.values().filter(|fleet| !fleet.guests.is_own()).cloned().collect();
+        fleets.sort_by_key(|fleet| fleet.generation);
+        fleets
     }
 
     /// Whether sessions of several tenants may meet in this runtime.

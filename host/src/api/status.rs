@@ -4,49 +4,10 @@ use serde::Serialize;
 
 use crate::{
     Isolation,
-    names::{ServerName, SessionId, TenantName, UserName},
-    registry::{Key, Row},
+    registry::{Row, SessionKey},
     session::{BreakerState, SessionState},
     transport::{Census, SessionProcesses},
 };
-
-/// Which session, and whose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SessionKey {
-    /// The session.
-    #[serde(serialize_with = "as_text")]
-    pub id: SessionId,
-    /// Its tenant.
-    #[serde(serialize_with = "as_text")]
-    pub tenant: TenantName,
-    /// Its user. None: the users of the tenant share it.
-    #[serde(serialize_with = "as_optional_text")]
-    pub user: Option<UserName>,
-    /// Its server.
-    #[serde(serialize_with = "as_text")]
-    pub server: ServerName,
-}
-
-impl SessionKey {
-    pub(super) fn new(id: SessionId, key: &Key) -> Self {
-        Self { id, tenant: key.tenant.clone(), user: key.user().cloned(), server: key.server.clone() }
-    }
-}
-
-fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn as_optional_text<S: serde::Serializer>(
-    value: &Option<impl std::fmt::Display>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
-    }
-}
 
 /// A session, right now.
 #[derive(Clone, Debug, Serialize)]
@@ -61,6 +22,8 @@ pub struct SessionStatus {
     pub leases: usize,
     /// The revision of the protocol, once it is ready.
     pub revision: Option<String>,
+    /// Name, version and digest of its guest, or of the one that it gets when it is opened again.
+    pub guest: String,
     /// The server's process, once it is ready, if it has one on this machine.
     pub process: Option<u32>,
     /// What keeps its processes from others, once there are some.
@@ -114,6 +77,7 @@ impl SessionStatus {
             // One that was taken out of the table is closed in a moment, if it was not told so yet.
             state: if row.leases.is_none() { SessionState::Closing } else { now.state },
             leases: row.leases.unwrap_or_default(),
+            guest: row.session.guest().to_string(),
             revision: now.info.as_ref().map(|info| info.revision.clone()),
             process: now.info.and_then(|info| info.process),
             isolation: processes.isolation,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Catalog, DrainReport, Lease, Plan, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge,
+    Catalog, DrainReport, Lease, Plan, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge, Upgrading,
     admission::Admission, catalog::Reach, handler::ForSession, observer::SessionObserver, runtime::Shared,
 };
 #[cfg(feature = "http")]
@@ -16,13 +16,14 @@ use crate::transport::http::{HttpClients, HttpConnector};
 use crate::transport::process::ProcessConnector;
 use crate::{
     Error,
-    guest::{Component, ComponentSource, Standing},
+    guest::{Component, Standing},
     names::{ServerName, SessionId, TenantName, UserName},
     policy::{Policy, SessionSecrets, ToolRules},
     registry::{Holder, Key, Row},
-    session::{Life, Places, Session, SessionSpec, Share},
+    session::{AssignedGuest, Life, Places, Session, SessionSpec, Share},
     telemetry,
     transport::Transport,
+    upgrade::{Fleet, Guests, Upgrade},
 };
 
 /// Names that an error lists at most.
@@ -116,10 +117,12 @@ impl TenantBuilder {
             what: "looking at the servers of a tenant",
             reason: error.to_string(),
         })??;
+        let is_own = self.guest.is_some();
         let guest = match self.guest {
             Some(guest) => guest,
-            None => Component::load(&self.shared.engine, ComponentSource::Embedded).await?,
+            None => self.shared.guest().await?,
         };
+        let guests = Arc::new(Guests::new(guest, is_own));
         let background = self.shared.engine.background();
         let edge = self.shared.edge.tenant(
             &self.name,
@@ -128,7 +131,7 @@ impl TenantBuilder {
             &self.shared.limits,
             background,
         )?;
-        let generation = self.shared.claim(&self.name)?;
+        let generation = self.shared.claim(&self.name, &guests)?;
         let places = Places::of_tenant(self.shared.limits.sessions_per_tenant, &self.shared.places);
         let share = self.shared.threads.share();
         let inner = Inner {
@@ -139,7 +142,7 @@ impl TenantBuilder {
             name: self.name,
             generation,
             admission,
-            guest,
+            guests,
             standing: Standing::default(),
             share,
             handler: self.handler,
@@ -183,7 +186,7 @@ pub(super) struct Inner {
     name: TenantName,
     generation: u64,
     admission: Admission,
-    guest: Component,
+    guests: Arc<Guests>,
     standing: Standing,
     share: Share,
     places: Places,
@@ -221,6 +224,35 @@ impl Tenant {
         let own: Vec<_> = rows.iter().filter(|row| row.key.generation == *generation).filter(lives).collect();
         let sessions = |server: &ServerName| own.iter().filter(|row| row.key.server == *server).count();
         Plan::between(admission.trusted(), &admission.usable(catalog), sessions)
+    }
+
+    /// Replaces the guest of the tenant's sessions by another, and of those that are opened from now on, as `how` says: live, where
+    /// nobody notices; by draining; or by restarting. What the new guest does is watched for as long as `how` says, and where
+    /// it fails more often than tolerated all sessions go back to the guest that they had. One upgrade of a tenant waits for the
+    /// other.
+    ///
+    /// ```no_run
+    /// # async fn example(runtime: &innkeeper::Runtime, acme: &innkeeper::Tenant) -> Result<(), innkeeper::Error> {
+    /// use innkeeper::{ComponentSource, Upgrade};
+    ///
+    /// let guest = runtime.load_component(ComponentSource::File("guest-v2.wasm".into())).await?;
+    /// let report = acme.upgrade(guest, Upgrade::live().or_restart()).await?;
+    /// println!("{report}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Awaiting it returns [`Error::Component`] where the new guest fails when it is tried out, before any session was touched.
+    /// An upgrade that went back is no error: the report says why.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping what is returned ends the upgrade: each session has the one guest or the other, and works.
+    pub fn upgrade(&self, guest: Component, how: Upgrade) -> Upgrading {
+        let Inner { shared, generation, guests, .. } = &*self.inner;
+        Upgrading::of_tenant(shared, Fleet { generation: *generation, guests: guests.clone() }, guest, how)
     }
 
     /// Leases the session of a user with a server, and opens it if there is none. Waits until it is ready, at most
@@ -262,6 +294,7 @@ impl Tenant {
                 registry: Arc::downgrade(&shared.registry),
                 events: shared.events.clone(),
                 tenant: self.downgrade(),
+                guests: self.inner.guests.clone(),
             };
             Session::new(self.spec(id, key.clone(), entry, transport, &secrets), observer, &shared.tokio)
         })?;
@@ -411,7 +444,7 @@ impl Tenant {
             transport,
             mask: secrets.mask().clone(),
             places: self.inner.places.clone(),
-            component: self.inner.guest.clone(),
+            guest: AssignedGuest::new(self.inner.guests.of(&key.server)),
             standing: self.inner.standing.clone(),
             share: self.inner.share.clone(),
             revision: server.revision.clone(),

@@ -45,6 +45,8 @@ pub(super) struct State {
     meter: Meter,
     memory: usize,
     memory_denied: bool,
+    /// Bytes that it has.
+    memory_now: usize,
 }
 
 impl Instance {
@@ -123,6 +125,11 @@ impl Instance {
         self.exports.restore(&mut self.store, state, outstanding).await.map_err(|error| fault(&self.store, &error))
     }
 
+    /// Bytes of the guest's memory, which only grows.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().memory_now
+    }
+
     pub(super) fn clock(&self) -> SliceClock {
         self.store.data().meter.clock()
     }
@@ -137,7 +144,7 @@ impl Instance {
 
 /// A store for one instance, with all its bounds set.
 pub(super) fn store(engine: &Engine, limits: &Limits) -> Store<State> {
-    let state = State { meter: Meter::new(limits), memory: limits.guest_memory, memory_denied: false };
+    let state = State { meter: Meter::new(limits), memory: limits.guest_memory, memory_denied: false, memory_now: 0 };
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     store.epoch_deadline_callback(|mut context| context.data_mut().meter.tick().map_err(wasmtime::Error::new));
@@ -174,6 +181,9 @@ impl ResourceLimiter for State {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let granted = desired <= self.memory;
         self.memory_denied |= !granted;
+        if granted {
+            self.memory_now = desired;
+        }
         Ok(granted)
     }
 

@@ -18,7 +18,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Component, GuestFault, Instance,
-    boundary::{Effect, Event, GuestInfo},
+    boundary::{Effect, Event, GuestInfo, Outstanding, RestoreError, SnapshotError},
     component::Code,
     engine::GuestEngine,
     meter::SliceClock,
@@ -70,27 +70,55 @@ impl Runner {
     }
 
     pub(super) async fn describe(mut self) -> Result<GuestInfo, GuestFault> {
-        let mut instance = self.instance.take().ok_or_else(gone)?;
-        let clock = instance.clock();
-        let info = self.burst(clock, async move { instance.describe().await }).await?;
-        self.judge(info)
+        self.call(|mut instance| async move { (instance.describe().await, instance) }).await
     }
 
     /// Gives a batch of events to the guest.
     ///
     /// Dropping the future ends the guest.
     pub(crate) async fn handle(&mut self, now: u64, events: Vec<Event>) -> Result<Batch, GuestFault> {
-        let mut instance = self.instance.take().ok_or_else(gone)?;
+        self.call(|mut instance| async move {
+            let effects = instance.handle(now, &events).await;
+            (effects.map(|effects| Batch { events, effects }), instance)
+        })
+        .await
+    }
+
+    /// The whole state, in one of the formats that the guest writes, or why it gives none.
+    ///
+    /// Dropping the future ends the guest.
+    pub(crate) async fn snapshot(&mut self, format: String) -> Result<Result<Vec<u8>, SnapshotError>, GuestFault> {
+        self.call(|mut instance| async move { (instance.snapshot(&format).await, instance) }).await
+    }
+
+    /// Has a guest that has seen nothing yet go on from there, or say why it does not.
+    ///
+    /// Dropping the future ends the guest.
+    pub(crate) async fn restore(
+        &mut self,
+        state: Vec<u8>,
+        outstanding: Outstanding,
+    ) -> Result<Result<Vec<Effect>, RestoreError>, GuestFault> {
+        self.call(|mut instance| async move { (instance.restore(&state, &outstanding).await, instance) }).await
+    }
+
+    /// One call into the guest, which is gone if it fails.
+    async fn call<T, F>(&mut self, call: impl FnOnce(Instance) -> F) -> Result<T, GuestFault>
+    where
+        T: Send + 'static,
+        F: Future<Output = (Result<T, GuestFault>, Instance)> + Send + 'static,
+    {
+        let instance = self.instance.take().ok_or_else(gone)?;
         let clock = instance.clock();
-        let (instance, events, result) = self
-            .burst(clock, async move {
-                let result = instance.handle(now, &events).await;
-                (instance, events, result)
-            })
-            .await?;
-        let effects = self.judge(result)?;
+        let (result, instance) = self.burst(clock, call(instance)).await?;
+        let result = self.judge(result)?;
         self.instance = Some(instance);
-        Ok(Batch { events, effects })
+        Ok(result)
+    }
+
+    /// Bytes of the guest's memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::memory)
     }
 
     /// False after a fault.

@@ -12,6 +12,7 @@ mod lock;
 #[cfg(test)]
 mod models;
 mod reap;
+mod session_key;
 mod table;
 
 use std::{
@@ -27,7 +28,8 @@ use tokio::{sync::Notify, time::Instant};
 
 use lock::{Handle, Lock};
 pub(crate) use reap::reap_idle;
-use table::{Minted, Refused, Room, Table};
+pub use session_key::SessionKey;
+use table::{Left, Minted, Refused, Room, Table};
 
 use crate::{
     Error, Limits, MayHaveRun,
@@ -153,24 +155,34 @@ impl<L: Lock> Registry<L> {
     }
 
     fn check_in(&self, key: &Key, id: SessionId) {
-        let mut table = self.table();
-        let is_idle = table.check_in(key, id, Instant::now());
-        let over = if is_idle && key.is_exclusive() { table.retire(key, id) } else { None };
-        drop(table);
-        if let Some(over) = over {
-            over.close(Instant::now() + self.grace());
-        }
-        // All may be idle for equally long, so nothing is due before what the reaper waits for already.
-        if is_idle && self.reaper_sleeps.swap(false, Relaxed) {
-            self.idled.notify_one();
+        let left = self.table().check_in(key, id, Instant::now());
+        match left {
+            Left::Over(session) => session.close(Instant::now() + self.grace()),
+            // All may be idle for equally long, so nothing is due before what the reaper waits for already.
+            Left::Idle if self.reaper_sleeps.swap(false, Relaxed) => self.idled.notify_one(),
+            Left::Idle | Left::Held | Left::Gone => {}
         }
     }
 
     fn leave(&self, key: &Key, id: SessionId) {
-        // It may be due for longer than the reaper waits for the next one.
-        if self.table().leave(key, id) {
-            self.reaper_sleeps.store(false, Relaxed);
-            self.idled.notify_one();
+        let left = self.table().leave(key, id);
+        match left {
+            Left::Over(session) => session.close(Instant::now() + self.grace()),
+            // It may be due for longer than the reaper waits for the next one.
+            Left::Idle => {
+                self.reaper_sleeps.store(false, Relaxed);
+                self.idled.notify_one();
+            }
+            Left::Held | Left::Gone => {}
+        }
+    }
+
+    /// Leaves a session to those who hold it: the next lease of its key opens another. It is closed when the last of its own is given
+    /// back.
+    pub(crate) fn retire(&self, key: &Key, id: SessionId) {
+        let over = self.table().retire(key, id);
+        if let Some(session) = over {
+            session.close(Instant::now() + self.grace());
         }
     }
 
@@ -194,6 +206,11 @@ impl<L: Lock> Registry<L> {
     /// Takes one session of a tenant out of the table, leased or not, to be closed. None: it is gone.
     pub(crate) fn take_one(&self, generation: u64, id: SessionId) -> Option<(Key, L::Session)> {
         self.table().take_all(|key, of| key.generation == generation && of == id).pop()
+    }
+
+    /// Takes a session out of the table, leased or not, to be closed. None: it is gone, or was taken out before.
+    pub(crate) fn expel(&self, key: &Key, id: SessionId) -> Option<L::Session> {
+        self.table().take_one(key, id)
     }
 
     /// Mints no lease of a tenant until what this returns is dropped.

@@ -17,6 +17,8 @@ use crate::names::{SessionId, TenantName};
 /// Sessions, each by its handle `S`.
 pub(crate) struct Table<S> {
     open: HashMap<Key, Entry<S>>,
+    /// Taken out of `open`, for those alone who hold them already.
+    retired: HashMap<SessionId, (Key, Entry<S>)>,
     /// Taken out of `open`, but not yet gone.
     closing: HashMap<SessionId, (Key, S)>,
     /// Tenants with a session in `open`.
@@ -58,6 +60,19 @@ pub(super) struct Minted<S> {
     pub(super) evicted: Option<S>,
 }
 
+/// What became of a session of which a lease was given back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Left<S> {
+    /// Others hold it.
+    Held,
+    /// Nobody holds it.
+    Idle,
+    /// Nobody holds it or will. It was taken out of the table, and is to be closed.
+    Over(S),
+    /// It had been taken out before.
+    Gone,
+}
+
 /// Why no lease was minted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -75,6 +90,7 @@ impl<S> Default for Table<S> {
     fn default() -> Self {
         Self {
             open: HashMap::new(),
+            retired: HashMap::new(),
             closing: HashMap::new(),
             tenants: HashMap::new(),
             last_id: 0,
@@ -149,29 +165,55 @@ impl<S: Clone> Table<S> {
         Some(entry.session.clone())
     }
 
-    /// Gives a lease back. True: nobody holds the session any more.
-    pub(super) fn check_in(&mut self, key: &Key, id: SessionId, now: Instant) -> bool {
+    /// Gives a lease back.
+    pub(super) fn check_in(&mut self, key: &Key, id: SessionId, now: Instant) -> Left<S> {
         if let Some(entry) = self.open.get_mut(key).filter(|entry| entry.id == id) {
             entry.idle_since = now;
         }
         self.leave(key, id)
     }
 
-    /// Gives a lease back that was no use of the session: it is idle since it was before. True: nobody holds it any more.
-    pub(super) fn leave(&mut self, key: &Key, id: SessionId) -> bool {
-        let Some(entry) = self.open.get_mut(key).filter(|entry| entry.id == id) else { return false };
+    /// Gives a lease back that was no use of the session: it is idle since it was before.
+    pub(super) fn leave(&mut self, key: &Key, id: SessionId) -> Left<S> {
+        let (entry, is_retired) = match self.open.get_mut(key) {
+            Some(entry) if entry.id == id => (entry, false),
+            _ => match self.retired.get_mut(&id) {
+                Some((_, entry)) => (entry, true),
+                None => return Left::Gone,
+            },
+        };
         entry.leases -= 1;
         if entry.leases > 0 {
-            return false;
+            return Left::Held;
+        }
+        let since = entry.idle_since;
+        // Nobody can lease it again.
+        if is_retired || key.is_exclusive() {
+            return self.take_one(key, id).map_or(Left::Gone, Left::Over);
         }
         if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
-            tenant.idle.insert((entry.idle_since, id), key.clone());
+            tenant.idle.insert((since, id), key.clone());
         }
-        true
+        Left::Idle
     }
 
-    /// Takes a session out of the table, held or not: the next lease of its key opens another. None: it was taken out before.
+    /// Leaves a session to those who hold it: the next lease of its key opens another, and it is over when the last of its own is
+    /// given back. Returned is one that nobody holds, which is to be closed.
     pub(super) fn retire(&mut self, key: &Key, id: SessionId) -> Option<S> {
+        let entry = self.open.get(key).filter(|entry| entry.id == id)?;
+        if entry.leases == 0 {
+            return self.take(key);
+        }
+        let entry = self.remove(key)?;
+        self.retired.insert(id, (key.clone(), entry));
+        None
+    }
+
+    /// Takes a session out of the table, held or not, to be closed. None: it was taken out before.
+    pub(super) fn take_one(&mut self, key: &Key, id: SessionId) -> Option<S> {
+        if let Some((key, entry)) = self.retired.remove(&id) {
+            return Some(self.closes(key, entry));
+        }
         self.open.get(key).filter(|entry| entry.id == id)?;
         self.take(key)
     }
@@ -212,6 +254,11 @@ impl<S: Clone> Table<S> {
         for key in keys {
             self.take(&key);
         }
+        let retired = self.retired.extract_if(|id, (key, _)| chosen(key, *id));
+        let retired: Vec<_> = retired.map(|(_, retired)| retired).collect();
+        for (key, entry) in retired {
+            self.closes(key, entry);
+        }
         let all = self.closing.iter().filter(|(id, (key, _))| chosen(key, **id));
         let by_id: BTreeMap<_, _> = all.map(|(id, session)| (*id, session.clone())).collect();
         by_id.into_values().collect()
@@ -237,11 +284,22 @@ impl<S: Clone> Table<S> {
     /// All sessions with their leases. Those without a number were taken out, and are not gone yet.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, Option<usize>)> {
         let open = self.open.iter().map(|(key, entry)| (key, &entry.session, Some(entry.leases)));
-        open.chain(self.closing.values().map(|(key, session)| (key, session, None)))
+        let retired = self.retired.values().map(|(key, entry)| (key, &entry.session, Some(entry.leases)));
+        open.chain(retired).chain(self.closing.values().map(|(key, session)| (key, session, None)))
     }
 
     /// Takes a session out of `open`, to be closed.
     fn take(&mut self, key: &Key) -> Option<S> {
+        let entry = self.remove(key)?;
+        Some(self.closes(key.clone(), entry))
+    }
+
+    fn closes(&mut self, key: Key, entry: Entry<S>) -> S {
+        self.closing.insert(entry.id, (key, entry.session.clone()));
+        entry.session
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Entry<S>> {
         let entry = self.open.remove(key)?;
         if let Some(tenant) = self.tenants.get_mut(&key.tenant) {
             tenant.idle.remove(&(entry.idle_since, entry.id));
@@ -250,8 +308,7 @@ impl<S: Clone> Table<S> {
                 self.tenants.remove(&key.tenant);
             }
         }
-        self.closing.insert(entry.id, (key.clone(), entry.session.clone()));
-        Some(entry.session)
+        Some(entry)
     }
 }
 

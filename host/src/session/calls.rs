@@ -35,6 +35,7 @@ const COMPLETION: Duration = Duration::from_secs(10);
 
 struct OpenCall {
     user: Option<UserName>,
+    method: Box<str>,
     params: Option<Bytes>,
     reply: ReplySender,
     settled: bool,
@@ -77,6 +78,20 @@ impl Calls {
         self.open.get(&id).is_some_and(|call| call.settled && call.frames == 0)
     }
 
+    /// Whether its caller still waits for its outcome.
+    pub(super) fn is_awaited(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|call| !call.settled)
+    }
+
+    /// Those that the guest knows of, in the order in which they were made: id, method, and whether bytes of it may have left.
+    pub(super) fn outstanding(&self) -> Vec<(u64, String, bool)> {
+        let told = self.open.iter().filter(|(_, call)| call.told);
+        let mut told: Vec<_> =
+            told.map(|(id, call)| (*id, call.method.clone().into_string(), call.frames > 0)).collect();
+        told.sort_unstable_by_key(|(id, ..)| *id);
+        told
+    }
+
     pub(super) fn user(&self, id: u64) -> Option<&UserName> {
         self.open.get(&id)?.user.as_ref()
     }
@@ -105,6 +120,7 @@ impl Calls {
         deadlines.set(due, Due::Call(id));
         let call = OpenCall {
             user: request.user.clone(),
+            method: request.method.as_str().into(),
             params: request.params.clone(),
             reply,
             settled: false,

@@ -10,7 +10,7 @@ use tokio::{
     sync::{
         OwnedSemaphorePermit, Semaphore,
         mpsc::{self, UnboundedSender},
-        watch,
+        oneshot, watch,
     },
     time::Instant,
 };
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     CallId, SessionInfo,
     calls::CallRequest,
+    handover::{AssignedGuest, Carried, Handover, NotHandedOver},
     owner::{self, Inbox},
     reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
@@ -44,7 +45,8 @@ pub(crate) struct SessionSpec {
     pub(crate) mask: Arc<Mask>,
     /// Where each client takes a place before its first connection.
     pub(crate) places: super::Places,
-    pub(crate) component: Component,
+    /// Which guest the next client gets.
+    pub(crate) guest: AssignedGuest,
     pub(crate) standing: Standing,
     pub(crate) share: Share,
     /// The revision to speak, where the catalog fixes it.
@@ -67,6 +69,8 @@ pub(super) struct Birth {
 pub(super) trait ClientObserver: Send + Sync + 'static {
     fn opened(&self, info: &Arc<SessionInfo>);
     fn notified(&self, method: String, params: Bytes);
+    /// It goes on with another guest. `info` is what is known of it since, if it is ready.
+    fn handed_over(&self, guest: &Component, info: Option<&Arc<SessionInfo>>);
     /// It takes no calls any more, and why. `incarnation` is the number of its connection, 0 where it never had one. Called once,
     /// before its processes have ended.
     fn closing(&self, incarnation: u32, error: &Error);
@@ -110,10 +114,15 @@ pub(super) enum Said {
 }
 
 /// What may not wait behind calls. The channel has no bound of its own; each kind has one: a cancellation for each call that
-/// was taken, and an answer for each open request of the server.
+/// was taken, an answer for each open request of the server, a handover for each upgrade, of which a tenant has one at a time.
 pub(super) enum Control {
     Cancel(u64),
-    Answer { id: u64, answer: Answer },
+    Answer {
+        id: u64,
+        answer: Answer,
+    },
+    /// Whoever asks for it waits for the outcome.
+    HandOver(Handover),
 }
 
 /// A call that was taken.
@@ -212,6 +221,14 @@ impl Client {
             setting: "frame",
             may_have_run: MayHaveRun::No,
         }
+    }
+
+    /// Asks for another guest in the place of its own. What comes of it is received, and nothing where the client ends first.
+    pub(super) fn hand_over(&self, component: Component) -> oneshot::Receiver<Result<Carried, NotHandedOver>> {
+        let (handover, outcome) = Handover::to(component);
+        // A client that is gone drops it.
+        let _ = self.control.send(Control::HandOver(handover));
+        outcome
     }
 
     /// Closes it: politely, and by force at `kill_at`. The earliest time counts.

@@ -11,7 +11,7 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -25,17 +25,20 @@ use super::{
     breaker::BreakerState,
     calls::CallRequest,
     client::{Birth, Client, ClientObserver},
+    handover::{Carried, NotHandedOver},
     reply::Reply,
     succession::{NoClient, SessionState, Succession, Turn},
     watched::{Life, Watched},
 };
-use crate::{Error, MayHaveRun, future::BoxFuture, names::SessionId};
+use crate::{Error, MayHaveRun, future::BoxFuture, guest::Component, names::SessionId};
 
 /// Who hears of a session.
 pub(crate) trait Observer: Send + Sync + 'static {
     /// A client is ready.
     fn opened(&self, info: &Arc<SessionInfo>);
     fn notified(&self, method: String, params: Bytes);
+    /// The present client goes on with another guest.
+    fn handed_over(&self, guest: &Component);
     /// A client that was ready has ended, for whatever reason, after so long.
     fn ended(&self, info: &SessionInfo, lived: Duration, error: &Error);
     /// The present client has ended, by itself. `incarnation` is the number of its connection, 0 where it never had
@@ -129,6 +132,10 @@ impl Session {
         })
     }
 
+    fn is_replaced(&self, client: &Arc<Client>) -> bool {
+        self.clients().living().is_some_and(|living| !Arc::ptr_eq(living, client))
+    }
+
     fn replace(&self) -> Result<Arc<Client>, Error> {
         let mut begun = None;
         let replaced = self.clients().replace(Instant::now(), |turn| self.begin(turn, &mut begun));
@@ -143,7 +150,7 @@ impl Session {
     /// Makes a client, whose life is to be run.
     fn begin(&self, turn: Turn, life: &mut Option<BoxFuture<'static, ()>>) -> Arc<Client> {
         let Turn { number, begin_at } = turn;
-        let observer = Arc::new(OfClient { session: self.this.clone(), number, ready: OnceLock::new() });
+        let observer = Arc::new(OfClient { session: self.this.clone(), number, ready: Mutex::default() });
         let birth = Birth { observer, connections: self.connections.clone(), begin_at };
         let (client, begun) = Client::new(self.spec.clone(), birth);
         *life = Some(Box::pin(begun));
@@ -161,8 +168,14 @@ impl Session {
     ///
     /// Cancellation safe: the client goes on opening.
     pub(crate) async fn ready(&self) -> Result<Arc<SessionInfo>, Error> {
-        let client = self.client()?;
-        client.ready().await
+        loop {
+            let client = self.client()?;
+            match client.ready().await {
+                // Another was put in its place on purpose, which is as good.
+                Err(Error::Closing { .. }) if self.is_replaced(&client) => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// Replaces the client, and waits until the new one is ready. One that is being opened already is waited for.
@@ -170,6 +183,71 @@ impl Session {
     /// Cancellation safe: the client goes on opening.
     pub(crate) async fn restart(&self) -> Result<Arc<SessionInfo>, Error> {
         self.replace()?.ready().await
+    }
+
+    /// The guest that it has, or that its next client gets.
+    pub(crate) fn guest(&self) -> Component {
+        self.spec.guest.get()
+    }
+
+    /// Has it go on with another guest, from where the present one is: nothing is connected anew, and no call ends. None: it has no
+    /// client; the next gets that guest.
+    ///
+    /// # Errors
+    ///
+    /// Why it goes on with the guest that it has.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: it goes on with the one guest or with the other.
+    pub(crate) async fn hand_over(&self, component: &Component) -> Result<Option<Carried>, NotHandedOver> {
+        loop {
+            let outcome = {
+                let clients = self.clients();
+                if let Some(error) = clients.closing() {
+                    return Err(NotHandedOver::Ended(error.clone()));
+                }
+                match clients.living() {
+                    Some(client) => client.hand_over(component.clone()),
+                    None => {
+                        // Under the lock, so that whoever begins the next client finds it.
+                        self.spec.guest.set(component.clone());
+                        return Ok(None);
+                    }
+                }
+            };
+            // One that ends says so to its session before it drops what was asked of it: so there is another to ask, or none.
+            if let Ok(outcome) = outcome.await {
+                return outcome.map(Some);
+            }
+        }
+    }
+
+    /// Replaces the client by one with another guest, and waits until it is ready. False: there is none, and the next gets that guest.
+    ///
+    /// # Errors
+    ///
+    /// Why the new one could not be opened.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the future leaves what has begun: the client is replaced.
+    pub(crate) async fn restart_with(&self, component: &Component) -> Result<bool, Error> {
+        let mut begun = None;
+        let replaced = {
+            let mut clients = self.clients();
+            self.spec.guest.set(component.clone());
+            match clients.living() {
+                Some(_) => clients.replace_any(Instant::now(), |turn| self.begin(turn, &mut begun)).map(Some),
+                None => Ok(None),
+            }
+        };
+        self.run(begun);
+        let Some((client, old)) = replaced? else { return Ok(false) };
+        if let Some(old) = old {
+            old.close(Instant::now() + self.spec.limits.close_input + self.spec.limits.close_terminate);
+        }
+        client.ready().await.map(|_| true)
     }
 
     /// How long a call may take in all, where its caller says nothing.
@@ -246,16 +324,34 @@ struct OfClient {
     session: Weak<Session>,
     number: u64,
     /// Since when it is ready.
-    ready: OnceLock<(Instant, Arc<SessionInfo>)>,
+    ready: Mutex<Option<(Instant, Arc<SessionInfo>)>>,
+}
+
+impl OfClient {
+    fn ready(&self) -> MutexGuard<'_, Option<(Instant, Arc<SessionInfo>)>> {
+        // Every change is a single assignment.
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientObserver for OfClient {
     fn opened(&self, info: &Arc<SessionInfo>) {
-        let _ = self.ready.set((Instant::now(), info.clone()));
+        self.ready().get_or_insert_with(|| (Instant::now(), info.clone()));
         let Some(session) = self.session.upgrade() else { return };
         let is_present = session.clients().opened(self.number, info, Instant::now());
         if is_present {
             session.observer.opened(info);
+        }
+    }
+
+    fn handed_over(&self, guest: &Component, info: Option<&Arc<SessionInfo>>) {
+        if let (Some(info), Some((_, known))) = (info, &mut *self.ready()) {
+            *known = info.clone();
+        }
+        let Some(session) = self.session.upgrade() else { return };
+        let is_present = session.clients().handed_over(self.number, info);
+        if is_present {
+            session.observer.handed_over(guest);
         }
     }
 
@@ -267,8 +363,9 @@ impl ClientObserver for OfClient {
 
     fn closing(&self, incarnation: u32, error: &Error) {
         let Some(session) = self.session.upgrade() else { return };
-        if let Some((since, info)) = self.ready.get() {
-            session.observer.ended(info, since.elapsed(), error);
+        let ready = self.ready().clone();
+        if let Some((since, info)) = ready {
+            session.observer.ended(&info, since.elapsed(), error);
         }
         let (now, limits) = (Instant::now(), &session.spec.limits);
         let is_by_itself = session.clients().lost(self.number, error, now, limits, fastrand::f64());

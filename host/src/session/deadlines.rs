@@ -20,6 +20,8 @@ pub(super) enum Due {
     Timer(u64),
     /// An HTTP exchange that nothing else bounds must have its response.
     Exchange(u64),
+    /// A guest that has grown is renewed, if it is idle.
+    Renewal,
 }
 
 pub(super) struct Deadlines {

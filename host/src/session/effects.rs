@@ -60,25 +60,15 @@ impl Owner {
             }
         };
         let Some(result) = turn.wait_for(handled).await else { return Err(self.closing()) };
-        let batch = result.map_err(|fault| guest_fault(&self.spec, &fault))?;
+        let batch = result.map_err(|fault| guest_fault(&self.spec, &self.component, &fault))?;
         // A burst that had to go on elsewhere has ended it. What the guest has said counts, even if that was the last of it.
         let goes_on = self.take_turn().await;
-        self.copied = 0;
         // Calls that the guest completes because the connection is of no use fail for the reason that it gives.
         if let Some(Effect::Disconnected(cause)) = batch.effects.last() {
             self.disconnected = Some(self.cause_of(cause.clone(), &batch.events)?);
         }
-        let mut log_lines = 0;
-        for effect in batch.effects {
-            if let Effect::Log { level, message } = &effect {
-                log_lines += 1;
-                if log_lines <= LOG_LINES {
-                    log(*level, &self.plain(message));
-                }
-                continue;
-            }
-            self.apply(effect, &batch.events)?;
-        }
+        self.apply_all(batch.effects, &batch.events)?;
+        self.note_memory();
         if let Some(link) = &mut self.link {
             link.write_now().await;
         }
@@ -99,6 +89,23 @@ impl Owner {
         let batch: Vec<Event> = self.pending.drain(..count).collect();
         self.recount_pending();
         batch
+    }
+
+    /// Applies effects in order. What they name of `events` is of the batch that led to them.
+    pub(super) fn apply_all(&mut self, effects: Vec<Effect>, events: &[Event]) -> Result<(), Error> {
+        self.copied = 0;
+        let mut log_lines = 0;
+        for effect in effects {
+            if let Effect::Log { level, message } = &effect {
+                log_lines += 1;
+                if log_lines <= LOG_LINES {
+                    log(*level, &self.plain(message));
+                }
+                continue;
+            }
+            self.apply(effect, events)?;
+        }
+        Ok(())
     }
 
     fn apply(&mut self, effect: Effect, events: &[Event]) -> Result<(), Error> {
@@ -265,7 +272,7 @@ impl Owner {
             process: self.link.as_ref().and_then(Link::process),
             isolation: self.link.as_ref().and_then(Link::isolation),
             incarnation: self.incarnation,
-            guest: self.spec.component.to_string(),
+            guest: self.component.to_string(),
         });
         tracing::debug!(revision = %info.revision, process = info.process, "the session is open");
         // In this order, so that whoever subscribes with a lease in hand hears of nothing that was before it.
@@ -361,7 +368,7 @@ impl Owner {
     }
 
     /// A text of a guest for people: short, without secrets, and doing nothing to a terminal.
-    fn plain(&self, text: &str) -> String {
+    pub(super) fn plain(&self, text: &str) -> String {
         // What is cut first may be a secret cut in two, the beginning of which is hidden too.
         let shorter = |text: &str, bytes| text.get(..text.floor_char_boundary(bytes)).unwrap_or(text).to_owned();
         let text = shorter(&self.spec.mask.text(&shorter(text, 2 * LOG_LINE)), LOG_LINE);
@@ -387,7 +394,7 @@ impl Owner {
     }
 
     pub(super) fn fault(&self, detail: &str) -> Error {
-        guest_fault(&self.spec, &GuestFault::Boundary(detail.to_owned()))
+        guest_fault(&self.spec, &self.component, &GuestFault::Boundary(detail.to_owned()))
     }
 }
 

@@ -35,6 +35,10 @@ impl Owner {
         self.state.send_replace(State::Closing(error.clone()));
         refuse_calls(&mut self.calls_in, &error, &self.spec.server).await;
         self.waiting.clear();
+        // Whoever asked for another guest asks the next client.
+        self.handovers.clear();
+        self.orders.close();
+        while self.orders.try_recv().is_ok() {}
         let mut link = self.link.take();
         if let Some(link) = &mut link {
             self.cut_queue(link);

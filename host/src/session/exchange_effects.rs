@@ -118,7 +118,7 @@ impl Owner {
         };
         let HttpRequest { method, target, headers, .. } = request;
         let request = Request { method, target, headers, body };
-        match check(&request, &self.spec.component.info().headers) {
+        match check(&request, &self.component.info().headers) {
             Ok(()) => Ok(request),
             Err(broken) => Err(self.fault(&broken.to_string())),
         }

@@ -77,6 +77,14 @@ impl Exchanges {
         self.open.contains_key(&id) || self.refused.iter().any(|(refused, _)| *refused == id)
     }
 
+    /// Those that are open, in ascending order.
+    pub(super) fn ids(&self) -> Vec<u64> {
+        let refused = self.refused.iter().map(|(id, _)| *id);
+        let mut ids: Vec<u64> = self.open.keys().copied().chain(refused).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub(super) fn len(&self) -> usize {
         self.open.len() + self.refused.len()
     }
@@ -106,6 +114,14 @@ impl Exchanges {
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Exchange> {
         self.open.get_mut(&id)
+    }
+
+    /// The call that an open exchange is for, if it is for one.
+    pub(super) fn call_of(&self, id: u64) -> Option<Option<u64>> {
+        match self.open.get(&id) {
+            Some(exchange) => Some(exchange.call),
+            None => self.is_open(id).then_some(None),
+        }
     }
 
     /// Those that are made for a call.

@@ -65,7 +65,7 @@ impl Owner {
             self.gather_calls();
             self.gather_frames()?;
             self.gather_news();
-            if !self.pending.is_empty() {
+            if !self.pending.is_empty() || !self.handovers.is_empty() {
                 return Ok(());
             }
             self.hear().await?;
@@ -208,6 +208,7 @@ impl Owner {
                     self.push(self.bounded(id, answer));
                 }
             }
+            Control::HandOver(handover) => self.handovers.push_back(handover),
         }
     }
 
@@ -261,6 +262,7 @@ impl Owner {
                     self.push(Event::Timer(id));
                 }
                 Due::Exchange(id) => self.exchange_is_due(id),
+                Due::Renewal => self.renewal_is_due(),
             }
         }
         Ok(())

@@ -72,6 +72,11 @@ impl Link {
         self.peer.isolation()
     }
 
+    /// Bytes that were read of frames that were not taken yet: the beginning of one, as a rule.
+    pub(super) fn unread(&self) -> usize {
+        self.frames.partial()
+    }
+
     pub(super) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameTooLarge> {
         self.frames.next()
     }

@@ -17,6 +17,7 @@
 //! | `ending` | the end, in order |
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
+//! | `handover` | another guest in the place of the present one |
 //! | `payloads` | the bytes that the guest names |
 //! | `turn` | how long a session goes on before others do |
 //! | `calls` | open calls: their replies, params and deadlines |
@@ -37,6 +38,7 @@ mod ending;
 mod exchange_effects;
 mod exchanges;
 mod gather;
+mod handover;
 mod link;
 #[cfg(test)]
 mod models;
@@ -60,6 +62,8 @@ pub(crate) use calls::CallRequest;
 use client::State;
 pub(crate) use client::{Cancel, OpenCall, SessionSpec};
 pub(crate) use clients::{Observer, Session};
+pub use handover::Carried;
+pub(crate) use handover::{AssignedGuest, NotHandedOver, common_format};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};

@@ -28,6 +28,7 @@ use super::{
     effects::of_call,
     exchanges::Exchanges,
     gather::told_to_close,
+    handover::{Handover, Renewal},
     link::{Closing, Link},
     places::Place,
     server_requests::ServerRequests,
@@ -37,7 +38,7 @@ use crate::{
     Error, MayHaveRun,
     error::ServerExit,
     guest::{
-        GuestFault, Runner,
+        Component, GuestFault, Runner,
         boundary::{Event, Settings, TransportKind},
     },
     names::{ServerName, SessionId, UserName},
@@ -88,6 +89,11 @@ pub(super) struct Owner {
     pub(super) orders: UnboundedReceiver<Control>,
     pub(super) close: watch::Receiver<Option<Instant>>,
     pub(super) runner: Runner,
+    /// What the runner runs.
+    pub(super) component: Component,
+    /// Guests that are to take its place, one after another.
+    pub(super) handovers: VecDeque<Handover>,
+    pub(super) renewal: Renewal,
     /// The connection, where the transport is a stream.
     pub(super) link: Option<Link>,
     /// Where it is HTTP.
@@ -148,7 +154,7 @@ pub(super) fn run(
             tenant = %spec.tenant,
             user = spec.user.as_ref().map(UserName::as_str),
             server = %spec.server,
-            guest = %spec.component,
+            guest = tracing::field::Empty,
             incarnation = tracing::field::Empty,
         );
         live(spec, birth, inbox, state).instrument(span).await;
@@ -158,17 +164,19 @@ pub(super) fn run(
 
 async fn live(spec: Arc<SessionSpec>, birth: Birth, mut inbox: Inbox, state: watch::Sender<State>) {
     let mut turn = Turn::of(spec.share.clone());
+    let component = spec.guest.get();
+    tracing::Span::current().record("guest", tracing::field::display(&component));
     let runner = async {
         turn.take().await;
-        turn.wait_for(Runner::new(&spec.component, spec.standing.clone())).await
+        turn.wait_for(Runner::new(&component, spec.standing.clone())).await
     };
     let runner = tokio::select! {
         biased;
-        runner = runner => runner.map_err(|fault| guest_fault(&spec, &fault)),
+        runner = runner => runner.map_err(|fault| guest_fault(&spec, &component, &fault)),
         () = told_to_close(&mut inbox.close) => Err(spec.closing()),
     };
     match runner {
-        Ok(runner) => Owner::new(spec, birth, inbox, state, runner, turn).live().await,
+        Ok(runner) => Owner::new(spec, birth, inbox, state, (component, runner), turn).live().await,
         Err(error) => {
             birth.observer.closing(0, &error);
             state.send_replace(State::Closing(error.clone()));
@@ -215,7 +223,7 @@ impl Owner {
         birth: Birth,
         inbox: Inbox,
         state: watch::Sender<State>,
-        runner: Runner,
+        (component, runner): (Component, Runner),
         turn: Turn,
     ) -> Self {
         let requests = ServerRequests::new(spec.asker.clone(), inbox.control);
@@ -228,6 +236,9 @@ impl Owner {
             orders: inbox.orders,
             close: inbox.close,
             runner,
+            component,
+            handovers: VecDeque::new(),
+            renewal: Renewal::default(),
             link: None,
             exchanges: None,
             on_close: None,
@@ -291,6 +302,10 @@ impl Owner {
             }
             if let Some(exit) = self.exit.clone().filter(|_| self.link.is_none() && self.connecting.is_none()) {
                 return Err(self.exited(exit));
+            }
+            // Here the guest has been told all that there is to tell.
+            while let Some(handover) = self.handovers.pop_front() {
+                self.hand_over(handover).await?;
             }
             self.gather().await?;
         }
@@ -369,9 +384,9 @@ pub(super) fn nanoseconds(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(super) fn guest_fault(spec: &SessionSpec, fault: &GuestFault) -> Error {
+pub(super) fn guest_fault(spec: &SessionSpec, component: &Component, fault: &GuestFault) -> Error {
     // What the server said may stand in what the guest says of it.
     let detail = spec.mask.text(&fault.to_string()).into_owned();
-    tracing::warn!(guest = %spec.component, fault = detail, "the guest failed");
-    Error::GuestFault { guest: spec.component.to_string(), detail, may_have_run: MayHaveRun::No }
+    tracing::warn!(guest = %component, fault = detail, "the guest failed");
+    Error::GuestFault { guest: component.to_string(), detail, may_have_run: MayHaveRun::No }
 }

@@ -47,8 +47,19 @@ impl ServerRequests {
         Self { asker, open: HashMap::new(), last: None, control }
     }
 
+    /// Those that are open, in ascending order.
+    pub(super) fn ids(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.open.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    pub(super) fn is_open(&self, id: u64) -> bool {
+        self.open.contains_key(&id)
     }
 
     /// Whether a request of that id was ever asked.

@@ -149,13 +149,25 @@ impl<C: Clone> Succession<C> {
         if let Some(error) = self.closing() {
             return Err(error.clone());
         }
-        let old = match &self.present {
-            Some(Present { client, phase: Phase::Opening }) => return Ok((client.clone(), None)),
-            Some(Present { client, phase: Phase::Ready(_) }) => Some(client.clone()),
-            Some(Present { phase: Phase::Lost, .. }) | None => None,
-        };
+        match &self.present {
+            Some(Present { client, phase: Phase::Opening }) => Ok((client.clone(), None)),
+            _ => self.replace_any(now, begin),
+        }
+    }
+
+    /// The same, also where the present one is only being opened.
+    pub(super) fn replace_any(&mut self, now: Instant, begin: impl FnOnce(Turn) -> C) -> Result<(C, Option<C>), Error> {
+        if let Some(error) = self.closing() {
+            return Err(error.clone());
+        }
+        let old = self.living().cloned();
         self.breaker.reset();
         Ok((self.begin(now, begin), old))
+    }
+
+    /// The present client, if it has not ended.
+    pub(super) fn living(&self) -> Option<&C> {
+        self.present.as_ref().filter(|present| present.phase != Phase::Lost).map(|present| &present.client)
     }
 
     fn begin(&mut self, begin_at: Instant, begin: impl FnOnce(Turn) -> C) -> C {
@@ -177,6 +189,20 @@ impl<C: Clone> Succession<C> {
         present.phase = Phase::Ready(now);
         self.info = Some(info.clone());
         true
+    }
+
+    /// A client goes on with another guest. `info` is what is known of it since, where it is ready. False: another has taken its place,
+    /// it has ended, or its session is being closed.
+    pub(super) fn handed_over(&mut self, number: u64, info: Option<&Arc<SessionInfo>>) -> bool {
+        if self.closing().is_some() {
+            return false;
+        }
+        let present = self.present_if(number).filter(|present| present.phase != Phase::Lost);
+        let is_present = present.is_some();
+        if let (true, Some(info)) = (is_present, info) {
+            self.info = Some(info.clone());
+        }
+        is_present
     }
 
     /// A client takes no calls any more. Whoever hears of that from the client must come after this, or it would get the same

@@ -47,6 +47,11 @@ impl FrameReader {
         Self { framing, limit, buffer: BytesMut::new(), searched: 0 }
     }
 
+    /// Bytes of a frame that has begun and not ended.
+    pub(crate) fn partial(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The buffer to read into, with room.
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         if self.buffer.is_empty() && self.buffer.capacity() > ROOM_MID_FRAME {

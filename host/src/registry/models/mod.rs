@@ -96,7 +96,7 @@ fn take_opening(
 
 /// What becomes of a session that is closed, in this order. One that was taken out of the table already is not taken again.
 fn end(registry: &Registry<Checked>, key: &Key, session: &Session) {
-    registry.table().retire(key, session.id());
+    registry.table().take_one(key, session.id());
     session.is_closing();
     is_gone(registry, session);
 }

@@ -36,7 +36,7 @@ fn whoever_takes_a_lease_gets_the_session_or_the_one_in_its_place_and_nobody_a_t
         let upgrader = named("upgrader", {
             let (registry, world) = (registry.clone(), world.clone());
             move || {
-                registry.table().retire(&key("alice"), old.id());
+                registry.table().take_one(&key("alice"), old.id());
                 let new = take(&registry, &world, "alice").unwrap();
                 old.is_revoked();
                 is_gone(&registry, &old);
@@ -76,7 +76,7 @@ fn give_back_late(check_in: fn(&Arc<Registry<Checked>>, CheckedOut<Checked>)) ->
         let owner = named("owner", {
             let registry = registry.clone();
             move || {
-                registry.table().retire(&key("alice"), dying.id());
+                registry.table().take_one(&key("alice"), dying.id());
                 dying.is_revoked();
                 is_gone(&registry, &dying);
                 // Whatever has come in its place.

@@ -20,8 +20,10 @@ enum Step {
     Rejoin { tenant: u64, user: u8, id: u64 },
     /// A lease is dropped: one of those that are held.
     CheckIn(prop::sample::Index),
-    /// A session ends by itself, or is closed.
+    /// A session is left to those who hold it.
     Retire(prop::sample::Index),
+    /// A session is closed, retired or not.
+    Expel(prop::sample::Index),
     /// What is being closed is gone.
     Forget(prop::sample::Index),
     /// The reaper looks.
@@ -37,7 +39,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..TENANTS, 0..USERS).prop_map(|(tenant, user)| Step::CheckOut { tenant, user }),
         3 => (0..TENANTS, 0..USERS, 1..12_u64).prop_map(|(tenant, user, id)| Step::Rejoin { tenant, user, id }),
         5 => any::<prop::sample::Index>().prop_map(Step::CheckIn),
-        1 => any::<prop::sample::Index>().prop_map(Step::Retire),
+        2 => any::<prop::sample::Index>().prop_map(Step::Retire),
+        1 => any::<prop::sample::Index>().prop_map(Step::Expel),
         2 => any::<prop::sample::Index>().prop_map(Step::Forget),
         1 => (0..5_u64).prop_map(|seconds| Step::Reap { seconds }),
         1 => (0..TENANTS).prop_map(|tenant| Step::Close { tenant }),
@@ -62,8 +65,10 @@ struct World {
     now: Option<Instant>,
     /// Those that are held, and whether each is a use of its session.
     leases: Vec<(Key, SessionId, bool)>,
-    /// Sessions that were opened and that nobody has closed.
+    /// Sessions that can be leased.
     open: HashMap<SessionId, (Key, Instant)>,
+    /// Sessions that are only for those who hold them already.
+    retired: HashMap<SessionId, Key>,
     closing: Vec<SessionId>,
 }
 
@@ -83,7 +88,8 @@ impl World {
     }
 
     fn close(&mut self, id: SessionId) {
-        assert!(self.open.remove(&id).is_some(), "{id} was closed twice");
+        let was_there = self.open.remove(&id).is_some() || self.retired.remove(&id).is_some();
+        assert!(was_there, "{id} was closed twice");
         self.closing.push(id);
     }
 
@@ -116,8 +122,18 @@ impl World {
     fn check_in(&mut self, which: usize) {
         let (key, id, is_use) = self.leases.swap_remove(which);
         let now = self.now();
-        let is_idle = if is_use { self.table.check_in(&key, id, now) } else { self.table.leave(&key, id) };
-        assert_eq!(is_idle, self.held(id) == 0 && self.open.contains_key(&id));
+        let left = if is_use { self.table.check_in(&key, id, now) } else { self.table.leave(&key, id) };
+        let (is_open, is_retired) = (self.open.contains_key(&id), self.retired.contains_key(&id));
+        let expected = match self.held(id) {
+            _ if !is_open && !is_retired => Left::Gone,
+            1.. => Left::Held,
+            0 if is_retired => Left::Over(id),
+            0 => Left::Idle,
+        };
+        assert_eq!(left, expected);
+        if matches!(left, Left::Over(_)) {
+            self.close(id);
+        }
         if let Some((_, since)) = self.open.get_mut(&id).filter(|_| is_use) {
             *since = now;
         }
@@ -144,9 +160,28 @@ impl World {
                 open.sort_by_key(|(id, _)| *id);
                 if !open.is_empty() {
                     let (id, key) = &open[which.index(open.len())];
-                    self.table.retire(key, *id);
+                    let over = self.table.retire(key, *id);
                     // A second time is none.
-                    self.table.retire(key, *id);
+                    assert_eq!(self.table.retire(key, *id), None);
+                    if self.held(*id) == 0 {
+                        assert_eq!(over, Some(*id));
+                        self.close(*id);
+                    } else {
+                        assert_eq!(over, None);
+                        self.open.remove(id);
+                        self.retired.insert(*id, key.clone());
+                    }
+                }
+            }
+            Step::Expel(which) => {
+                let open = self.open.iter().map(|(id, (key, _))| (*id, key.clone()));
+                let retired = self.retired.iter().map(|(id, key)| (*id, key.clone()));
+                let mut there: Vec<_> = open.chain(retired).collect();
+                there.sort_by_key(|(id, _)| *id);
+                if !there.is_empty() {
+                    let (id, key) = &there[which.index(there.len())];
+                    assert_eq!(self.table.take_one(key, *id), Some(*id));
+                    assert_eq!(self.table.take_one(key, *id), None);
                     self.close(*id);
                 }
             }
@@ -174,8 +209,10 @@ impl World {
             }
             Step::Close { tenant } => {
                 let closed = self.table.take_all(|key, _| key.generation == tenant);
-                let of_tenant: Vec<_> =
-                    self.open.iter().filter(|(_, (key, _))| key.generation == tenant).map(|(id, _)| *id).collect();
+                let open = self.open.iter().map(|(id, (key, _))| (*id, key.generation));
+                let retired = self.retired.iter().map(|(id, key)| (*id, key.generation));
+                let of_tenant = open.chain(retired).filter(|(_, generation)| *generation == tenant).map(|(id, _)| id);
+                let of_tenant: Vec<_> = of_tenant.collect();
                 for id in of_tenant {
                     assert!(closed.iter().any(|(_, closed)| *closed == id));
                     self.close(id);
@@ -189,10 +226,11 @@ impl World {
     fn check(&self) {
         assert!(self.open.len() <= ROOM.of_runtime);
         let rows: Vec<_> = self.table.rows().map(|(key, id, leases)| (key.clone(), *id, leases)).collect();
-        assert_eq!(rows.len(), self.open.len() + self.closing.len());
+        assert_eq!(rows.len(), self.open.len() + self.retired.len() + self.closing.len());
         for (key, id, leases) in rows {
             match self.open.get(&id) {
                 Some((open, _)) => assert_eq!((&key, leases), (open, Some(self.held(id)))),
+                None if self.retired.contains_key(&id) => assert_eq!(leases, Some(self.held(id))),
                 None => assert!(self.closing.contains(&id) && leases.is_none()),
             }
             assert!(self.of_tenant(&key.tenant) <= ROOM.of_tenant);

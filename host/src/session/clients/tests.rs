@@ -9,7 +9,7 @@ use crate::{
     Limits,
     guest::{Component, ComponentSource, GuestEngine, boundary::Answer},
     policy::Mask,
-    session::{Asked, Asker, Places, Threads, turn::Turn},
+    session::{Asked, Asker, AssignedGuest, Places, Threads, turn::Turn},
     transport::{BoxFuture, ConnectContext, ConnectError, Connection, Connector, Transport},
 };
 
@@ -50,7 +50,7 @@ async fn spec() -> SessionSpec {
         transport: Transport::Stream(Arc::new(Silent)),
         mask: Arc::new(Mask::default()),
         places: Places::of_tenant(1, &Places::of_runtime(1)),
-        component: Component::load(&engine, ComponentSource::Embedded).await.unwrap(),
+        guest: AssignedGuest::new(Component::load(&engine, ComponentSource::Embedded).await.unwrap()),
         standing: crate::guest::Standing::default(),
         share: Threads::of(&tokio::runtime::Handle::current()).share(),
         revision: None,
@@ -77,6 +77,8 @@ impl Observer for Arc<Slow> {
     fn opened(&self, _: &Arc<SessionInfo>) {
         self.told().push("opened");
     }
+
+    fn handed_over(&self, _: &Component) {}
 
     fn notified(&self, _: String, _: Bytes) {}
 
