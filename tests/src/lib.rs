@@ -24,6 +24,7 @@
 
 pub mod artifacts;
 pub mod awkward;
+pub mod candidate;
 pub mod faulty;
 pub mod figures;
 pub mod hosting;

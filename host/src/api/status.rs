@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     Isolation,
-    registry::{Row, SessionKey},
+    registry::{Row, SessionKey, Tenure},
     session::{BreakerState, SessionState},
     transport::{Census, SessionProcesses},
 };
@@ -20,6 +20,8 @@ pub struct SessionStatus {
     pub state: SessionState,
     /// Leases that are held, or waited for.
     pub leases: usize,
+    /// Whether it is left to those who hold it: nobody else gets it, and it is closed when they have given it back.
+    pub draining: bool,
     /// The revision of the protocol, once it is ready.
     pub revision: Option<String>,
     /// Name, version and digest of its guest, or of the one that it gets when it is opened again.
@@ -75,8 +77,9 @@ impl SessionStatus {
         Self {
             session,
             // One that was taken out of the table is closed in a moment, if it was not told so yet.
-            state: if row.leases.is_none() { SessionState::Closing } else { now.state },
-            leases: row.leases.unwrap_or_default(),
+            state: if row.tenure == Tenure::Closing { SessionState::Closing } else { now.state },
+            leases: row.tenure.leases().unwrap_or_default(),
+            draining: matches!(row.tenure, Tenure::Retired(_)),
             guest: row.session.guest().to_string(),
             revision: now.info.as_ref().map(|info| info.revision.clone()),
             process: now.info.and_then(|info| info.process),

@@ -43,10 +43,10 @@ pub struct Instance {
 /// What belongs to a `Store`: its bounds.
 pub(super) struct State {
     meter: Meter,
-    memory: usize,
+    most_memory: usize,
     memory_denied: bool,
     /// Bytes that it has.
-    memory_now: usize,
+    memory: usize,
 }
 
 impl Instance {
@@ -127,7 +127,7 @@ impl Instance {
 
     /// Bytes of the guest's memory, which only grows.
     pub(super) fn memory(&self) -> usize {
-        self.store.data().memory_now
+        self.store.data().memory
     }
 
     pub(super) fn clock(&self) -> SliceClock {
@@ -144,7 +144,7 @@ impl Instance {
 
 /// A store for one instance, with all its bounds set.
 pub(super) fn store(engine: &Engine, limits: &Limits) -> Store<State> {
-    let state = State { meter: Meter::new(limits), memory: limits.guest_memory, memory_denied: false, memory_now: 0 };
+    let state = State { meter: Meter::new(limits), most_memory: limits.guest_memory, memory_denied: false, memory: 0 };
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     store.epoch_deadline_callback(|mut context| context.data_mut().meter.tick().map_err(wasmtime::Error::new));
@@ -174,15 +174,15 @@ fn fault(store: &Store<State>, error: &wasmtime::Error) -> GuestFault {
         None => format!("{error:#}"),
     };
     let state = store.data();
-    if state.memory_denied { GuestFault::Memory(state.memory, message) } else { GuestFault::Trap(message) }
+    if state.memory_denied { GuestFault::Memory(state.most_memory, message) } else { GuestFault::Trap(message) }
 }
 
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = desired <= self.memory;
+        let granted = desired <= self.most_memory;
         self.memory_denied |= !granted;
         if granted {
-            self.memory_now = desired;
+            self.memory = desired;
         }
         Ok(granted)
     }

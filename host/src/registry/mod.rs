@@ -29,6 +29,7 @@ use tokio::{sync::Notify, time::Instant};
 use lock::{Handle, Lock};
 pub(crate) use reap::reap_idle;
 pub use session_key::SessionKey;
+pub(crate) use table::Tenure;
 use table::{Left, Minted, Refused, Room, Table};
 
 use crate::{
@@ -89,8 +90,7 @@ pub(crate) struct Registry<L = Mutex<Table<Arc<Session>>>> {
 pub(crate) struct Row<S = Arc<Session>> {
     pub(crate) key: Key,
     pub(crate) session: S,
-    /// None: it was taken out of the table to be closed, whether or not it has heard of that.
-    pub(crate) leases: Option<usize>,
+    pub(crate) tenure: Tenure,
 }
 
 impl<L: Lock> Registry<L> {
@@ -227,10 +227,10 @@ impl<L: Lock> Registry<L> {
     /// All sessions, those that are being closed included.
     pub(crate) fn rows(&self) -> Vec<Row<L::Session>> {
         let table = self.table();
-        let row = |(key, session, leases): (&Key, &L::Session, Option<usize>)| Row {
+        let row = |(key, session, tenure): (&Key, &L::Session, Tenure)| Row {
             key: key.clone(),
             session: session.clone(),
-            leases,
+            tenure,
         };
         table.rows().map(row).collect()
     }

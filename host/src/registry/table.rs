@@ -60,6 +60,27 @@ pub(super) struct Minted<S> {
     pub(super) evicted: Option<S>,
 }
 
+/// By how many a session is held, and whether others can get it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenure {
+    /// So many leases, and whoever leases it next.
+    Open(usize),
+    /// So many leases, and nobody else will.
+    Retired(usize),
+    /// It was taken out to be closed, whether or not it has heard of that.
+    Closing,
+}
+
+impl Tenure {
+    /// Leases that count. None: it is to be closed.
+    pub(crate) fn leases(self) -> Option<usize> {
+        match self {
+            Self::Open(leases) | Self::Retired(leases) => Some(leases),
+            Self::Closing => None,
+        }
+    }
+}
+
 /// What became of a session of which a lease was given back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Left<S> {
@@ -281,11 +302,11 @@ impl<S: Clone> Table<S> {
         self.tenants.values().filter_map(|tenant| tenant.idle.keys().next()).map(|(since, _)| *since).min()
     }
 
-    /// All sessions with their leases. Those without a number were taken out, and are not gone yet.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, Option<usize>)> {
-        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, Some(entry.leases)));
-        let retired = self.retired.values().map(|(key, entry)| (key, &entry.session, Some(entry.leases)));
-        open.chain(retired).chain(self.closing.values().map(|(key, session)| (key, session, None)))
+    /// All sessions, those that are not gone yet included.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &S, Tenure)> {
+        let open = self.open.iter().map(|(key, entry)| (key, &entry.session, Tenure::Open(entry.leases)));
+        let retired = self.retired.values().map(|(key, entry)| (key, &entry.session, Tenure::Retired(entry.leases)));
+        open.chain(retired).chain(self.closing.values().map(|(key, session)| (key, session, Tenure::Closing)))
     }
 
     /// Takes a session out of `open`, to be closed.

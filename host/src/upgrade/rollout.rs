@@ -25,7 +25,7 @@ use crate::{
     Error, Limits,
     guest::Component,
     names::SessionId,
-    registry::{Registry, SessionKey},
+    registry::{Registry, SessionKey, Tenure},
 };
 
 /// The sessions of one tenant.
@@ -160,8 +160,9 @@ impl Rollout {
     fn chosen(&self, dealt_with: &BTreeSet<SessionId>) -> Vec<Chosen> {
         let generations: BTreeSet<u64> = self.fleets.iter().map(|fleet| fleet.generation).collect();
         let rows = self.registry.rows().into_iter();
-        // Those without a number of leases are being closed.
-        let rows = rows.filter(|row| row.leases.is_some() && generations.contains(&row.key.generation));
+        // Others are being closed, or left to those who hold them.
+        let rows =
+            rows.filter(|row| matches!(row.tenure, Tenure::Open(_)) && generations.contains(&row.key.generation));
         let rows = rows.filter(|row| self.plan.server.as_ref().is_none_or(|server| row.key.server == *server));
         let rows = rows.filter(|row| !dealt_with.contains(&row.session.id()));
         let chosen = rows.map(|row| Chosen { from: row.session.guest(), key: row.key, session: row.session });
@@ -224,7 +225,8 @@ impl Rollout {
         let mut under_way = JoinSet::new();
         for fleet in &self.fleets {
             let rows = self.registry.rows().into_iter();
-            let rows = rows.filter(|row| row.leases.is_some() && row.key.generation == fleet.generation);
+            let rows =
+                rows.filter(|row| matches!(row.tenure, Tenure::Open(_)) && row.key.generation == fleet.generation);
             for row in rows.filter(|row| row.session.guest().digest() == self.to.digest()) {
                 let (id, key, session) = (row.session.id(), row.key, row.session);
                 let had = done.sessions.get(&id).map(|(_, from)| from.clone());

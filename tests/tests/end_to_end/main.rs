@@ -27,3 +27,4 @@ mod sessions;
 mod sources;
 mod state_machine;
 mod tools;
+mod upgrades;

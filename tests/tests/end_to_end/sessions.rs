@@ -36,13 +36,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 /// A server that answers the handshake by itself and leaves the rest to a test.
-struct Scripted {
-    pipes: Pipes,
+pub(crate) struct Scripted {
+    pub(crate) pipes: Pipes,
 }
 
 impl Scripted {
     /// The next message that is not part of the handshake; none when the client is gone.
-    async fn message(&mut self) -> Option<Value> {
+    pub(crate) async fn message(&mut self) -> Option<Value> {
         loop {
             let message: Value = serde_json::from_str(&self.pipes.line().await?).unwrap();
             match message["method"].as_str() {
@@ -57,22 +57,22 @@ impl Scripted {
         }
     }
 
-    async fn answer(&mut self, request: &Value, result: Value) {
+    pub(crate) async fn answer(&mut self, request: &Value, result: Value) {
         self.say(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).await;
     }
 
     /// Reports how far a call is.
-    async fn progress(&mut self, call: &Value, step: u32) {
+    pub(crate) async fn progress(&mut self, call: &Value, step: u32) {
         let params = json!({ "progressToken": call["params"]["_meta"]["progressToken"], "progress": step });
         self.say(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })).await;
     }
 
-    async fn say(&mut self, message: Value) {
+    pub(crate) async fn say(&mut self, message: Value) {
         self.pipes.write_line(&message.to_string()).await;
     }
 
     /// Answers every call with its own method.
-    async fn obey(mut self) {
+    pub(crate) async fn obey(mut self) {
         while let Some(message) = self.message().await {
             if !message["id"].is_null() {
                 self.answer(&message, message["method"].clone()).await;
@@ -82,7 +82,7 @@ impl Scripted {
 }
 
 /// A connector, and the server's end of each connection that it makes.
-fn scripted() -> (Arc<dyn Connector>, mpsc::UnboundedReceiver<Scripted>) {
+pub(crate) fn scripted() -> (Arc<dyn Connector>, mpsc::UnboundedReceiver<Scripted>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let connector = in_process::server(Framing::Lines, move |pipes| {
         let _ = sender.send(Scripted { pipes });
@@ -136,7 +136,7 @@ async fn at_once<T>(work: impl Future<Output = T>) -> T {
     done
 }
 
-async fn tenant_of(builder: RuntimeBuilder, connector: Arc<dyn Connector>) -> (Runtime, Tenant) {
+pub(crate) async fn tenant_of(builder: RuntimeBuilder, connector: Arc<dyn Connector>) -> (Runtime, Tenant) {
     let runtime = builder.start().await.unwrap();
     let catalog = Catalog::new().server("scripted", Server::connector(connector));
     let tenant = runtime.tenant("acme").catalog(catalog).apply().await.unwrap();
@@ -177,7 +177,10 @@ async fn obedient(builder: RuntimeBuilder) -> (Runtime, Tenant, Arc<AtomicUsize>
 }
 
 /// Leases the session and takes the server's end of it.
-async fn open(tenant: &Tenant, servers: &mut mpsc::UnboundedReceiver<Scripted>) -> (innkeeper::Lease, Scripted) {
+pub(crate) async fn open(
+    tenant: &Tenant,
+    servers: &mut mpsc::UnboundedReceiver<Scripted>,
+) -> (innkeeper::Lease, Scripted) {
     let (sender, first) = tokio::sync::oneshot::channel();
     let mut server = None;
     let lease = tokio::join!(tenant.lease("alice", "scripted"), async {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     explore::{Explored, check, named},
-    registry::{CheckedOut, Registry},
+    registry::{CheckedOut, Registry, Tenure},
 };
 
 type Take = fn(&Arc<Registry<Checked>>, &Arc<World>, &str) -> Option<CheckedOut<Checked>>;
@@ -45,7 +45,7 @@ fn a_session_that_is_leased_is_not_evicted_and_one_that_is_evicted_is_not_leased
 
 /// Ours, if it chose what to evict, gave up the lock, and took it again to evict that.
 fn evict_later(registry: &Arc<Registry<Checked>>, world: &Arc<World>, user: &str) -> Option<CheckedOut<Checked>> {
-    let longest_idle = registry.rows().into_iter().find(|row| row.leases == Some(0));
+    let longest_idle = registry.rows().into_iter().find(|row| row.tenure == Tenure::Open(0));
     if let Some(row) = longest_idle {
         end(registry, &row.key, &row.session);
     }

@@ -37,7 +37,7 @@ use std::{sync::Arc, time::Duration};
 use loom::sync::Mutex;
 
 use super::{
-    CheckedOut, Holder, Key, Registry,
+    CheckedOut, Holder, Key, Registry, Tenure,
     lock::{Handle, Lock},
     table::Table,
 };
@@ -120,7 +120,7 @@ fn reap(registry: &Registry<Checked>) {
 fn close_the_rest(registry: &Registry<Checked>) {
     reap(registry);
     for row in registry.rows() {
-        check(row.leases.is_none() && row.session.was_closed(), world::LEFT_BEHIND);
+        check(row.tenure == Tenure::Closing && row.session.was_closed(), world::LEFT_BEHIND);
         is_gone(registry, &row.session);
     }
     check(registry.rows().is_empty(), world::LEFT_BEHIND);

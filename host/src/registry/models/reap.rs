@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     explore::named,
-    registry::{CheckedOut, Registry},
+    registry::{CheckedOut, Registry, Tenure},
 };
 
 /// The registry.
@@ -76,7 +76,7 @@ fn leases_that_are_dropped_at_once_leave_none_and_the_timer_finds_their_session_
         }));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
 
-        assert!(registry.rows().iter().all(|row| row.leases == Some(0)));
+        assert!(registry.rows().iter().all(|row| row.tenure == Tenure::Open(0)));
         close_the_rest(&registry);
     });
 
@@ -133,7 +133,7 @@ impl Scheme for ReapedLater {
     }
 
     fn reap(&self) {
-        for row in self.0.registry.rows().into_iter().filter(|row| row.leases == Some(0)) {
+        for row in self.0.registry.rows().into_iter().filter(|row| row.tenure == Tenure::Open(0)) {
             end(&self.0.registry, &row.key, &row.session);
         }
     }

@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use super::{
     Checked, close_the_rest, is_gone, key, reap, registry, take,
-    world::{LEASED_AGAIN, OPENED_TWICE, USED_WHILE_CLOSING, explore, explore_bounded},
+    world::{LEASED_AGAIN, LEFT_BEHIND, OPENED_TWICE, USED_WHILE_CLOSING, explore, explore_bounded},
 };
 use crate::{
     explore::{Explored, check, named},
     names::SessionId,
-    registry::{CheckedOut, Registry, lock::Handle},
+    registry::{CheckedOut, Registry, Tenure, lock::Handle},
 };
 
 #[test]
@@ -51,6 +51,60 @@ fn whoever_takes_a_lease_gets_the_session_or_the_one_in_its_place_and_nobody_a_t
     });
 
     explored.holds(10);
+}
+
+/// Somebody holds a session and somebody else takes it, while it is left to its holders with `retire`. A new lease is another
+/// session's then.
+fn drain(retire: fn(&Arc<Registry<Checked>>, SessionId)) -> Explored {
+    explore(move |world| {
+        let registry = registry(10);
+        let held = take(&registry, world, "alice").unwrap();
+        let old = held.session().clone();
+
+        let holder = named("holder", move || {
+            held.session().is_used();
+            drop(held);
+        });
+        let taker = named("taker", {
+            let (registry, world) = (registry.clone(), world.clone());
+            move || take(&registry, &world, "alice").unwrap().session().is_used()
+        });
+        let upgrader = named("upgrader", {
+            let (registry, world, old) = (registry.clone(), world.clone(), old.id());
+            move || {
+                retire(&registry, old);
+                let new = take(&registry, &world, "alice").unwrap();
+                check(new.session().id() != old, LEASED_AGAIN);
+                new.session().is_used();
+            }
+        });
+        [holder, taker, upgrader].into_iter().for_each(|thread| thread.join().unwrap());
+
+        check(old.was_closed(), LEFT_BEHIND);
+        close_the_rest(&registry);
+    })
+}
+
+#[test]
+fn a_session_that_is_left_to_its_holders_serves_them_and_nobody_else_and_ends_with_the_last() {
+    drain(|registry, id| registry.retire(&key("alice"), id)).holds(10);
+}
+
+#[test]
+fn the_model_fails_where_a_session_that_nobody_held_a_moment_ago_is_closed() {
+    let in_two_steps = |registry: &Arc<Registry<Checked>>, id: SessionId| {
+        let row = registry.rows().into_iter().find(|row| row.session.id() == id);
+        let Some(row) = row else { return };
+        if row.tenure == Tenure::Open(0) {
+            if let Some(session) = registry.expel(&key("alice"), id) {
+                session.close(Instant::now());
+            }
+        } else {
+            registry.retire(&key("alice"), id);
+        }
+    };
+
+    drain(in_two_steps).fails(USED_WHILE_CLOSING);
 }
 
 /// Somebody gives a lease back whose session ends, while somebody else takes one of the same key, and the reaper looks. A
@@ -97,7 +151,7 @@ fn a_lease_of_a_session_that_has_ended_does_not_release_the_one_in_its_place() {
 /// Gives back a lease of the session that the key has now, whichever was leased.
 fn check_in_by_key(registry: &Arc<Registry<Checked>>, lease: CheckedOut<Checked>) {
     let mut table = registry.table();
-    let now_leased = table.rows().find(|(_, _, leases)| *leases > Some(0)).map(|(_, session, _)| session.id());
+    let now_leased = table.rows().find(|(_, _, held)| held.leases() > Some(0)).map(|(_, session, _)| session.id());
     if let Some(id) = now_leased {
         table.check_in(lease.key(), id, Instant::now());
     }

@@ -225,13 +225,13 @@ impl World {
     /// What holds after every step.
     fn check(&self) {
         assert!(self.open.len() <= ROOM.of_runtime);
-        let rows: Vec<_> = self.table.rows().map(|(key, id, leases)| (key.clone(), *id, leases)).collect();
+        let rows: Vec<_> = self.table.rows().map(|(key, id, held)| (key.clone(), *id, held)).collect();
         assert_eq!(rows.len(), self.open.len() + self.retired.len() + self.closing.len());
-        for (key, id, leases) in rows {
+        for (key, id, held) in rows {
             match self.open.get(&id) {
-                Some((open, _)) => assert_eq!((&key, leases), (open, Some(self.held(id)))),
-                None if self.retired.contains_key(&id) => assert_eq!(leases, Some(self.held(id))),
-                None => assert!(self.closing.contains(&id) && leases.is_none()),
+                Some((open, _)) => assert_eq!((&key, held), (open, Tenure::Open(self.held(id)))),
+                None if self.retired.contains_key(&id) => assert_eq!(held, Tenure::Retired(self.held(id))),
+                None => assert!(self.closing.contains(&id) && held == Tenure::Closing),
             }
             assert!(self.of_tenant(&key.tenant) <= ROOM.of_tenant);
         }
