@@ -65,8 +65,9 @@ mod upgrade;
 
 pub use api::{
     Answer, Call, CallBuilder, Catalog, Change, ClosedSession, Diagnosis, DrainReport, Event, Events, Lagged, Lease,
-    Plan, PlannedServer, RefuseAll, Runtime, RuntimeBuilder, Scope, Server, ServerRequest, ServerRequestHandler,
-    SessionKey, SessionStatus, Status, Tenant, TenantBuilder, Upgrading, Watch,
+    Plan, PlannedServer, RefuseAll, ReloadReport, Reloaded, Replace, Runtime, RuntimeBuilder, Scope, Server,
+    ServerReload, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant, TenantBuilder,
+    Upgrading, Watch,
 };
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};

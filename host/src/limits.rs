@@ -88,6 +88,9 @@ pub struct Limits {
     pub guest_wall: Duration,
     /// Snapshot of a guest, in bytes. Default 8 MiB.
     pub snapshot: usize,
+    /// How long a session that was replaced by another, after its server's definition was edited, is left to those who hold it.
+    /// Default 60 s, as a call. Then it is closed.
+    pub drain: Duration,
     /// Calls of one session that are in flight. Default 256. More wait in its mailbox.
     pub calls_in_flight: usize,
     /// Calls that wait in the mailbox of a session. Default 1,024. One more is [`Error::Busy`](crate::Error::Busy).
@@ -142,6 +145,7 @@ impl Default for Limits {
             guest_cpu: Duration::from_millis(100),
             guest_wall: Duration::from_secs(5),
             snapshot: 8 * MIB,
+            drain: Duration::from_secs(60),
             calls_in_flight: 256,
             mailbox: 1_024,
             write_queue: 32 * MIB,
@@ -171,6 +175,7 @@ impl Limits {
             &mut self.server_request,
             &mut self.close_input,
             &mut self.close_terminate,
+            &mut self.drain,
             &mut self.http_connect,
             &mut self.http_response,
             &mut self.http_idle,

@@ -18,6 +18,7 @@ use crate::{
 const MOST_LISTED: usize = 50;
 
 /// What a tenant may have.
+#[derive(Clone)]
 pub(super) struct Admission {
     pub(super) catalog: Catalog,
     /// Servers of its catalogs that policy does not let it use.
@@ -88,6 +89,32 @@ impl Admission {
     /// The platform's servers, as the tenant has them.
     pub(super) fn trusted(&self) -> impl Iterator<Item = (&ServerName, &Server)> {
         self.catalog.servers().filter(|(name, _)| !self.untrusted.contains(*name))
+    }
+
+    /// The same, as a catalog. What policy does not let the tenant use is not in it.
+    pub(super) fn trusted_catalog(&self) -> Catalog {
+        self.trusted().fold(Catalog::new(), |trusted, (name, server)| trusted.server(name.clone(), server.clone()))
+    }
+
+    /// The same, with what another says of one server.
+    pub(super) fn taking(&self, name: &ServerName, from: &Self) -> Self {
+        let mut next = self.clone();
+        next.catalog.remove(name);
+        next.denied.remove(name);
+        next.untrusted.remove(name);
+        if let Some(server) = from.catalog.get(name) {
+            next.catalog.insert(name.clone(), server.clone());
+        }
+        next.denied.extend(from.denied.get(name).cloned());
+        next.untrusted.extend(from.untrusted.get(name).cloned());
+        next
+    }
+
+    /// The same, with this entry for a server that it has.
+    pub(super) fn with(&self, name: &ServerName, server: &Server) -> Self {
+        let mut next = self.clone();
+        next.catalog.insert(name.clone(), server.clone());
+        next
     }
 
     /// The servers of another catalog of the platform that the tenant could use.

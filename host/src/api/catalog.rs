@@ -42,6 +42,10 @@ impl Catalog {
         self.servers.insert(name, server);
     }
 
+    pub(super) fn remove(&mut self, name: &ServerName) {
+        self.servers.remove(name);
+    }
+
     /// The servers, sorted by name.
     pub fn servers(&self) -> impl Iterator<Item = (&ServerName, &Server)> {
         self.servers.iter()
@@ -69,6 +73,20 @@ pub enum Scope {
     Exclusive,
 }
 
+/// In which order the sessions with a server are replaced when its definition was edited. See
+/// [`Tenant::reload`](crate::Tenant::reload).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Replace {
+    /// The new session is opened first, and the old one is left to those who hold it: nobody waits. The default.
+    #[default]
+    Overlap,
+    /// The old session is over before the new one is begun: for a server that holds a lock, or a port. Who wants a session meanwhile
+    /// waits.
+    After,
+}
+
 /// How to reach a server, and what is particular to it.
 #[derive(Clone)]
 pub struct Server {
@@ -80,6 +98,7 @@ pub struct Server {
     pub(super) inherit_home: Option<bool>,
     pub(super) scope: Scope,
     pub(super) tool_rules: ToolRules,
+    pub(super) replace: Replace,
 }
 
 #[derive(Clone)]
@@ -116,6 +135,7 @@ impl Server {
             inherit_home: None,
             scope: Scope::default(),
             tool_rules: ToolRules::default(),
+            replace: Replace::default(),
         }
     }
 
@@ -128,6 +148,13 @@ impl Server {
 
     pub(crate) fn shared_by(&self) -> Scope {
         self.scope
+    }
+
+    /// In which order its sessions are replaced when its definition was edited. Default: [`Replace::Overlap`].
+    #[must_use]
+    pub fn replace(mut self, replace: Replace) -> Self {
+        self.replace = replace;
+        self
     }
 
     /// How long opening may take. Default: [`Limits::open`](crate::Limits::open).

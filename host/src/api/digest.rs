@@ -19,8 +19,17 @@ impl Server {
     /// What its connections are made from, as a hash.
     pub fn digest(&self) -> SpecDigest {
         // Whoever adds a setting decides here whether a connection is made from it.
-        let Self { reach, open_timeout: _, call_timeout: _, revision, confinement, inherit_home, scope, tool_rules: _ } =
-            self;
+        let Self {
+            reach,
+            open_timeout: _,
+            call_timeout: _,
+            revision,
+            confinement,
+            inherit_home,
+            scope,
+            tool_rules: _,
+            replace: _,
+        } = self;
         let mut hash = Fields(Sha256::new());
         match reach {
             Reach::Command(command) => hash.command(command),

@@ -42,6 +42,15 @@ pub(crate) enum IdempotenceHint {
 
 /// What an edge keeps of one tenant, for as long as that lives. The edge finds its own type in it again.
 pub(crate) trait TenantEdge: Any + Send + Sync {
+    /// What would be wrong with the tenant's settings if it had this catalog.
+    fn check(&self, catalog: &Catalog) -> Result<(), Error>;
+
+    /// The tenant has another catalog, which was checked. Its sessions may be of the one before for a while.
+    fn reload(&self, catalog: &Catalog);
+
+    /// What was known of a server is of no use any more: it is another one.
+    fn replaced(&self, server: &ServerName);
+
     /// Whether something may be said to a server. Asked before anything is sent, of calls and of notices.
     fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error>;
 

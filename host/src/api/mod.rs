@@ -9,6 +9,9 @@
 //! | `digest` | whether two definitions make the same connection |
 //! | `plan` | what another catalog would change |
 //! | `diagnosis` | what the machine gives for servers |
+//! | `current` | what is in force, and may be another in a moment |
+//! | `opening` | how a session is made |
+//! | `reload` | another catalog for a tenant whose sessions live |
 //! | `edge` | what speaks the protocol by purpose, as this module sees it |
 //! | `lease` | [`Lease`]: the right to use a session |
 //! | `watch` | [`Watch`]: looking at one |
@@ -23,6 +26,7 @@
 mod admission;
 mod call;
 mod catalog;
+mod current;
 mod diagnosis;
 mod digest;
 mod edge;
@@ -30,8 +34,10 @@ mod events;
 mod handler;
 mod lease;
 mod observer;
+mod opening;
 mod operation;
 mod plan;
+mod reload;
 mod runtime;
 mod status;
 mod tenant;
@@ -40,7 +46,7 @@ mod watch;
 
 pub use crate::registry::SessionKey;
 pub use call::{Call, CallBuilder};
-pub use catalog::{Catalog, Scope, Server};
+pub use catalog::{Catalog, Replace, Scope, Server};
 pub use diagnosis::Diagnosis;
 pub(crate) use edge::{Edge, IdempotenceHint, TenantEdge};
 pub use events::{Event, Events, Lagged};
@@ -48,6 +54,7 @@ pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;
 pub(crate) use operation::{CallEnded, ConnectionEnded};
 pub use plan::{Change, Plan, PlannedServer};
+pub use reload::{ReloadReport, Reloaded, ServerReload};
 pub use runtime::{ClosedSession, DrainReport, Runtime, RuntimeBuilder};
 pub use status::{SessionStatus, Status};
 pub(crate) use tenant::WeakTenant;

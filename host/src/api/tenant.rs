@@ -8,21 +8,17 @@ use std::{
 
 use super::{
     Catalog, DrainReport, Lease, Plan, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge, Upgrading,
-    admission::Admission, catalog::Reach, handler::ForSession, observer::SessionObserver, runtime::Shared,
+    admission::Admission, current::Current, reload::Reloads, runtime::Shared,
 };
 #[cfg(feature = "http")]
-use crate::transport::http::{HttpClients, HttpConnector};
-#[cfg(unix)]
-use crate::transport::process::ProcessConnector;
+use crate::transport::http::HttpClients;
 use crate::{
     Error,
     guest::{Component, Standing},
     names::{ServerName, SessionId, TenantName, UserName},
-    policy::{Policy, SessionSecrets, ToolRules},
-    registry::{Holder, Key, Row},
-    session::{AssignedGuest, Life, Places, Session, SessionSpec, Share},
-    telemetry,
-    transport::Transport,
+    policy::{Policy, ToolRules},
+    registry::{Holder, Row},
+    session::{Life, Places, Share},
     upgrade::{Fleet, Guests, Upgrade},
 };
 
@@ -111,6 +107,7 @@ impl TenantBuilder {
     /// embedded.
     pub async fn apply(self) -> Result<Tenant, Error> {
         let (name, policy, catalog, untrusted) = (self.name.clone(), self.policy, self.catalog, self.untrusted_catalog);
+        let own = untrusted.clone();
         // Following links may read from a slow disk: not on the embedder's workers.
         let admission = tokio::task::spawn_blocking(move || Admission::of(&name, policy, catalog, untrusted));
         let admission = admission.await.map_err(|error| Error::System {
@@ -141,7 +138,8 @@ impl TenantBuilder {
             shared: self.shared,
             name: self.name,
             generation,
-            admission,
+            admission: Current::new(admission),
+            reloads: Reloads::new(own),
             guests,
             standing: Standing::default(),
             share,
@@ -167,7 +165,7 @@ impl fmt::Debug for TenantBuilder {
 /// are closed.
 #[derive(Clone)]
 pub struct Tenant {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// A tenant that lives only as long as others hold it.
@@ -182,19 +180,20 @@ impl WeakTenant {
 
 /// A tenant, as everything of it holds on to it: when the last handle, lease and call is gone, its sessions are closed.
 pub(super) struct Inner {
-    shared: Arc<Shared>,
-    name: TenantName,
-    generation: u64,
-    admission: Admission,
-    guests: Arc<Guests>,
-    standing: Standing,
-    share: Share,
-    places: Places,
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: TenantName,
+    pub(super) generation: u64,
+    pub(super) admission: Current<Admission>,
+    pub(super) reloads: Reloads,
+    pub(super) guests: Arc<Guests>,
+    pub(super) standing: Standing,
+    pub(super) share: Share,
+    pub(super) places: Places,
     /// With the connections that are kept, which no other tenant's requests use.
     #[cfg(feature = "http")]
-    http: Arc<HttpClients>,
-    handler: Option<Arc<dyn ServerRequestHandler>>,
-    edge: Box<dyn TenantEdge>,
+    pub(super) http: Arc<HttpClients>,
+    pub(super) handler: Option<Arc<dyn ServerRequestHandler>>,
+    pub(super) edge: Box<dyn TenantEdge>,
 }
 
 impl Inner {
@@ -209,16 +208,17 @@ impl Tenant {
         &self.inner.name
     }
 
-    /// The servers that it may use, its own included.
-    pub fn catalog(&self) -> &Catalog {
-        &self.inner.admission.catalog
+    /// The servers that it may use, its own included. A server that a [reload](Self::reload) has not replaced yet is as before.
+    pub fn catalog(&self) -> Catalog {
+        self.inner.admission.get().catalog.clone()
     }
 
     /// What it would change to give the tenant this catalog in place of the one of
     /// [`TenantBuilder::catalog`]. Does nothing. Of servers that policy does not let the tenant use, and of those that it brings
     /// itself, nothing is said.
     pub fn plan(&self, catalog: &Catalog) -> Plan {
-        let Inner { shared, generation, admission, .. } = &*self.inner;
+        let Inner { shared, generation, .. } = &*self.inner;
+        let admission = self.inner.admission.get();
         let rows = shared.registry.rows();
         let lives = |row: &&Row| matches!(row.session.watched().now(), Life::Open);
         let own: Vec<_> = rows.iter().filter(|row| row.key.generation == *generation).filter(lives).collect();
@@ -272,42 +272,35 @@ impl Tenant {
     ///
     /// Dropping the future gives the lease back. The session goes on opening, and is then idle.
     pub async fn lease(&self, user: impl Into<UserName>, server: impl Into<ServerName>) -> Result<Lease, Error> {
-        let shared = &self.inner.shared;
         let (user, server) = (user.into(), server.into());
-        self.inner.admission.check(&server)?;
-        let entry = self.inner.admission.catalog.get(&server).ok_or_else(|| self.no_server(&server))?;
-        let secrets = SessionSecrets::new(shared.secrets.clone());
-        let transport = self.transport(&server, entry, &secrets)?;
-        let holder = match entry.scope {
-            Scope::User => Holder::User(user.clone()),
-            Scope::Tenant => Holder::Tenant,
-            Scope::Exclusive => Holder::Lease { user: user.clone(), number: shared.number() },
-        };
-        let key = self.key(holder, server, entry);
-        let mut is_new = false;
-        // Nothing but the session is made under the registry's lock; whoever waits for it has it connect.
-        let session = shared.registry.check_out(key.clone(), |id| {
-            is_new = true;
-            let observer = SessionObserver {
-                key: key.clone(),
-                id,
-                registry: Arc::downgrade(&shared.registry),
-                events: shared.events.clone(),
-                tenant: self.downgrade(),
-                guests: self.inner.guests.clone(),
+        let Inner { shared, admission, reloads, .. } = &*self.inner;
+        let session = loop {
+            reloads.let_in(&server, shared.limits.open).await?;
+            let present = admission.get();
+            present.check(&server)?;
+            let entry = present.catalog.get(&server).ok_or_else(|| no_server(&present.catalog, &server))?;
+            let holder = match entry.scope {
+                Scope::User => Holder::User(user.clone()),
+                Scope::Tenant => Holder::Tenant,
+                Scope::Exclusive => Holder::Lease { user: user.clone(), number: shared.number() },
             };
-            Session::new(self.spec(id, key.clone(), entry, transport, &secrets), observer, &shared.tokio)
-        })?;
-        if is_new {
-            telemetry::sessions(&key.tenant, 1.0);
-        }
+            let session = self.check_out(holder, server.clone(), entry)?;
+            // Whoever replaces the server's sessions says so first and looks for them then. So either this one was found, or the
+            // other thing is seen here.
+            let digest = admission.get().catalog.get(&server).map(Server::digest);
+            if digest == Some(session.key().digest) && !reloads.is_closed_for(&server) {
+                break session;
+            }
+            shared.registry.retire(session.key(), session.session().id());
+        };
         let info = session.session().ready().await?;
         Ok(Lease::new(session, info, Some(user), self.inner.clone()))
     }
 
     /// Leases a session that is ready, and is not opened where it is gone. That is no use of it: it does not live longer for it.
     pub(crate) fn rejoin(&self, session: &SessionKey) -> Option<Lease> {
-        let entry = self.inner.admission.catalog.get(&session.server)?;
+        let admission = self.inner.admission.get();
+        let entry = admission.catalog.get(&session.server)?;
         let holder = match entry.scope {
             Scope::User => Holder::User(session.user.clone()?),
             Scope::Tenant => Holder::Tenant,
@@ -318,11 +311,6 @@ impl Tenant {
         let joined = self.inner.shared.registry.rejoin(key, session.id)?;
         let info = joined.session().now().info?;
         Some(Lease::new(joined, info, session.user.clone(), self.inner.clone()))
-    }
-
-    fn key(&self, holder: Holder, server: ServerName, entry: &Server) -> Key {
-        let (tenant, generation) = (self.inner.name.clone(), self.inner.generation);
-        Key { tenant, generation, holder, server, digest: entry.digest() }
     }
 
     /// Whether leases are minted at all.
@@ -376,94 +364,11 @@ impl Tenant {
     pub async fn close(&self, deadline: Duration) -> DrainReport {
         self.inner.shared.close(Some(self.inner.generation), deadline).await
     }
+}
 
-    #[cfg_attr(not(any(unix, feature = "http")), allow(unused_variables, reason = "nobody is given secrets"))]
-    fn transport(&self, name: &ServerName, server: &Server, secrets: &SessionSecrets) -> Result<Transport, Error> {
-        match &server.reach {
-            Reach::Connector(connector) => Ok(Transport::Stream(connector.clone())),
-            #[cfg(unix)]
-            Reach::Command(command) => {
-                let shared = &self.inner.shared;
-                shared.admit_isolation(name, server.confinement.isolation)?;
-                let inherit_home = server.inherit_home.unwrap_or(!shared.had_several_tenants());
-                let connector = ProcessConnector::new(
-                    command.clone(),
-                    shared.supervisors.clone(),
-                    (!inherit_home).then(|| shared.folders.clone()),
-                    server.confinement,
-                    &shared.limits,
-                );
-                Ok(Transport::Stream(Arc::new(connector.with_secrets(secrets.clone()))))
-            }
-            #[cfg(not(unix))]
-            Reach::Command(_) => Err(Error::Unsupported {
-                detail: format!(
-                    "server `{name}` is a command; this version starts commands on Linux, macOS and other Unix systems only, \
-                     because nothing ends their processes here; run it there, for example in WSL, or connect to the server \
-                     in the embedding program (`Server::connector`)"
-                ),
-            }),
-            #[cfg(feature = "http")]
-            Reach::Url(endpoint) => {
-                let Inner { http, shared, .. } = &*self.inner;
-                let connector =
-                    HttpConnector::new(endpoint.clone(), http.clone(), secrets.clone(), shared.limits.clone());
-                Ok(Transport::Http(Arc::new(connector)))
-            }
-            #[cfg(not(feature = "http"))]
-            Reach::Url(endpoint) => Err(Error::Unsupported {
-                detail: format!(
-                    "server `{name}` is at {endpoint}, and this build cannot reach it: build innkeeper with its feature `http`"
-                ),
-            }),
-        }
-    }
-
-    fn spec(
-        &self,
-        id: SessionId,
-        key: Key,
-        server: &Server,
-        transport: Transport,
-        secrets: &SessionSecrets,
-    ) -> SessionSpec {
-        let shared = &self.inner.shared;
-        let limits = if server.open_timeout.is_some() || server.call_timeout.is_some() {
-            let mut limits = (*shared.limits).clone();
-            limits.open = server.open_timeout.unwrap_or(limits.open);
-            limits.call = server.call_timeout.unwrap_or(limits.call);
-            Arc::new(limits.clamped())
-        } else {
-            shared.limits.clone()
-        };
-        SessionSpec {
-            id,
-            tenant: key.tenant.clone(),
-            user: key.user().cloned(),
-            server: key.server.clone(),
-            transport,
-            mask: secrets.mask().clone(),
-            places: self.inner.places.clone(),
-            guest: AssignedGuest::new(self.inner.guests.of(&key.server)),
-            standing: self.inner.standing.clone(),
-            share: self.inner.share.clone(),
-            revision: server.revision.clone(),
-            client_info: shared.client_info.clone(),
-            limits,
-            asker: Arc::new(ForSession {
-                of_tenant: self.inner.handler.clone(),
-                of_runtime: shared.handler.clone(),
-                tenant: key.tenant,
-                server: key.server,
-                session: id,
-            }),
-        }
-    }
-
-    fn no_server(&self, name: &ServerName) -> Error {
-        let known = self.inner.admission.catalog.servers().take(MOST_KNOWN).map(|(name, _)| name.to_string()).collect();
-        Error::NotFound { what: "server", name: name.to_string(), known }
-    }
+fn no_server(catalog: &Catalog, name: &ServerName) -> Error {
+    let known = catalog.servers().take(MOST_KNOWN).map(|(name, _)| name.to_string()).collect();
+    Error::NotFound { what: "server", name: name.to_string(), known }
 }
 
 impl Drop for Inner {
@@ -478,7 +383,7 @@ impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tenant")
             .field("name", &self.inner.name)
-            .field("catalog", self.catalog())
+            .field("catalog", &self.catalog())
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@
 use std::{
     any::Any,
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
 };
 
 use super::{
@@ -45,13 +45,14 @@ impl Edge for McpEdge {
         let labels =
             self.labels.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         let catalogs = Catalogs::new(limits, self.generations.clone());
+        let rules = RwLock::new(Arc::new(rules));
         Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::new(background), labels }))
     }
 }
 
 /// What this module keeps of a tenant.
 pub(super) struct McpTenant {
-    rules: Rules,
+    rules: RwLock<Arc<Rules>>,
     catalogs: Catalogs,
     readers: Readers,
     labels: Arc<telemetry::Labels>,
@@ -64,8 +65,9 @@ pub(super) fn of(edge: &dyn TenantEdge) -> &McpTenant {
 }
 
 impl McpTenant {
-    pub(super) fn rules(&self) -> &Rules {
-        &self.rules
+    /// The rules that are in force.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn readers(&self) -> &Readers {
@@ -78,12 +80,31 @@ impl McpTenant {
 }
 
 impl TenantEdge for McpTenant {
+    fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        self.rules().with(catalog).map(drop)
+    }
+
+    fn reload(&self, catalog: &Catalog) {
+        if let Ok(rules) = self.rules().with(catalog) {
+            *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+            self.catalogs.rules_changed();
+        }
+    }
+
+    fn replaced(&self, server: &ServerName) {
+        self.catalogs.replaced(server);
+    }
+
     fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error> {
-        if method != CALL_TOOL || !self.rules.restrict(server) {
+        if method != CALL_TOOL {
+            return Ok(());
+        }
+        let rules = self.rules();
+        if !rules.restrict(server) {
             return Ok(());
         }
         let tool = named_tool(params).map_err(|problem| Rules::refuse_unnamed(server, &problem))?;
-        self.rules.admit(server, &tool)
+        rules.admit(server, &tool)
     }
 
     fn idempotence_hint(
@@ -93,7 +114,7 @@ impl TenantEdge for McpTenant {
         method: &str,
         subject: Option<&str>,
     ) -> IdempotenceHint {
-        let Some(tool) = subject.filter(|_| method == CALL_TOOL && self.rules.trust_idempotence_hints(server)) else {
+        let Some(tool) = subject.filter(|_| method == CALL_TOOL && self.rules().trust_idempotence_hints(server)) else {
             return IdempotenceHint::None;
         };
         self.catalogs.idempotence_hint(user, server, tool)

@@ -30,6 +30,11 @@ impl Rules {
         Ok(Self { of_tenant: of_tenant.clone(), of_servers })
     }
 
+    /// Those of the same tenant with another catalog.
+    pub(super) fn with(&self, catalog: &Catalog) -> Result<Self, Error> {
+        Self::new(catalog, &self.of_tenant)
+    }
+
     /// Whether some tool of a server may be refused.
     pub(super) fn restrict(&self, server: &ServerName) -> bool {
         self.of_tenant.restrict() || self.of_servers.get(server).is_some_and(ToolRules::restrict)

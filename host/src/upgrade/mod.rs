@@ -25,5 +25,6 @@ mod tryout;
 
 pub(crate) use guests::Guests;
 pub use plan::Upgrade;
+pub(crate) use replace::drained;
 pub use report::{Return, SessionUpgrade, UpgradeOutcome, UpgradePhase, UpgradeProgress, UpgradeReport};
 pub(crate) use rollout::{Fleet, Rollout};

@@ -1,6 +1,9 @@
 //! One session: another guest in the place of the one that it has, in the way that the plan says.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -92,19 +95,13 @@ impl Replacing {
     }
 
     async fn drain(&self, Chosen { key, session, .. }: &Chosen, deadline: Duration) -> UpgradeOutcome {
-        let until = self.began + deadline;
         self.registry.retire(key, session.id());
-        let watched = session.watched();
-        if timeout_at(until, watched.clone().closing()).await.is_ok() {
-            // Its holders are gone; its processes go now.
-            let _ = timeout_at(Instant::now() + self.grace, watched.closed()).await;
-            return UpgradeOutcome::Drained;
+        let registry = Arc::downgrade(&self.registry);
+        if drained(&registry, key, session, self.began + deadline, self.grace).await {
+            UpgradeOutcome::Drained
+        } else {
+            UpgradeOutcome::Expired
         }
-        if let Some(session) = self.registry.expel(key, session.id()) {
-            session.close(Instant::now() + self.grace);
-        }
-        watched.closed().await;
-        UpgradeOutcome::Expired
     }
 
     /// Gives a session back the guest that it had.
@@ -120,6 +117,27 @@ impl Replacing {
             },
         }
     }
+}
+
+/// Waits for the end of a session that was retired, and closes it at a time. False: it had to be closed. Its processes may take
+/// `grace` to go.
+pub(crate) async fn drained(
+    registry: &Weak<Registry>,
+    key: &Key,
+    session: &Session,
+    until: Instant,
+    grace: Duration,
+) -> bool {
+    let watched = session.watched();
+    let by_itself = timeout_at(until, watched.clone().closing()).await.is_ok();
+    if !by_itself {
+        let expelled = registry.upgrade().and_then(|registry| registry.expel(key, session.id()));
+        if let Some(session) = expelled {
+            session.close(Instant::now() + grace);
+        }
+    }
+    watched.closed().await;
+    by_itself
 }
 
 async fn hand_over(session: &Session, to: &Component) -> Result<Option<Carried>, NotHandedOver> {

@@ -22,6 +22,7 @@ mod platform;
 mod policy;
 mod processes;
 mod real_servers;
+mod reloads;
 mod remote_servers;
 mod sessions;
 mod sources;

@@ -259,6 +259,23 @@ impl Lists {
         }
     }
 
+    /// Makes all catalogs anew that are asked for from now on.
+    pub(super) fn forget_given(&mut self) {
+        self.given.clear();
+        self.changes += 1;
+    }
+
+    /// Knows nothing of the lists of a server any more. An answer that is on its way may be of the one before: it is stale.
+    pub(super) fn forget(&mut self, server: &ServerName) {
+        for key in self.entries.keys().filter(|key| key.server == *server).cloned().collect::<Vec<_>>() {
+            let Some(entry) = self.entries.peek_mut(&key) else { continue };
+            self.bytes -= entry.bytes();
+            entry.source = None;
+            entry.announced += 1;
+        }
+        self.forget_given();
+    }
+
     fn forget_oldest(&mut self) {
         while self.entries.len() > self.most.max(1) || self.bytes > self.most_bytes {
             // One that is being asked for has somebody who waits, or is of no size to speak of.

@@ -137,7 +137,7 @@ impl Tenant {
     pub async fn tools(&self, user: impl Into<UserName>) -> Result<Arc<ToolCatalog>, Error> {
         self.admit_leases()?;
         let edge = edge::of(self.edge());
-        Ok(edge.catalogs().complete(self, edge.rules(), &user.into()).await)
+        Ok(edge.catalogs().complete(self, &edge.rules(), &user.into()).await)
     }
 
     /// Prepares a call of a tool by its name in the user's catalog: finds the server, and leases the user's session with it for as
@@ -163,8 +163,9 @@ impl Tenant {
         let arguments = tool_call::arguments(arguments)?;
         self.admit_leases()?;
         let edge = edge::of(self.edge());
-        let (server, tool) = edge.catalogs().resolve(self, edge.rules(), &user, name).await?;
-        edge.rules().admit(&server, &tool.name)?;
+        let rules = edge.rules();
+        let (server, tool) = edge.catalogs().resolve(self, &rules, &user, name).await?;
+        rules.admit(&server, &tool.name)?;
         let lease = self.lease(user, server).await?;
         Ok(ToolCallBuilder::new(&lease, &tool.name, &arguments))
     }
@@ -184,6 +185,16 @@ impl Catalogs {
     /// The server of a session says that its list is another.
     pub(super) fn announced(&self, tenant: &Tenant, session: &SessionKey) {
         self.lists.announced(tenant, session);
+    }
+
+    /// Names and descriptions may be others for the same lists.
+    pub(super) fn rules_changed(&self) {
+        self.lists.lock().forget_given();
+    }
+
+    /// There is another server under this name, or none.
+    pub(super) fn replaced(&self, server: &ServerName) {
+        self.lists.lock().forget(server);
     }
 
     /// Whether a server says of a tool that it may be called twice, as far as the catalogs have it. `user` is the one of the session.

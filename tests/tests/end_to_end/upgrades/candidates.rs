@@ -123,20 +123,33 @@ async fn of_a_guest_that_fails_later_only_the_calls_of_those_sessions_fail_and_a
         let mut upgrading = tenant.upgrade(next.clone(), Upgrade::live().watch(PATIENCE));
         while upgrading.progress().await.unwrap().phase != innkeeper::UpgradePhase::Watching {}
         assert_eq!(quiet.info().guest, next.to_string());
-        // One call after another until the guest fails.
-        let error = loop {
-            match busy.call("work").start().await {
-                Ok(result) => assert_eq!(&result[..], b"\"work\""),
-                Err(error) => break error,
+        // One call after another until the guest has failed.
+        let mut errors = Vec::new();
+        let calls_until_it_is_over = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    report = &mut upgrading => break report.unwrap(),
+                    result = busy.call("work").start() => match result {
+                        Ok(result) => assert_eq!(&result[..], b"\"work\""),
+                        Err(error) => errors.push(error),
+                    },
+                }
             }
         };
-        let report = tokio::time::timeout(PATIENCE, upgrading).await.unwrap().unwrap();
+        let report = tokio::time::timeout(PATIENCE, calls_until_it_is_over).await.unwrap();
 
-        assert!(matches!(&error, Error::GuestFault { detail, .. } if detail.contains(words)), "{fault}: {error}");
+        // At most the one that was under way then.
+        assert!(errors.len() <= 1, "{fault}: {errors:?}");
+        for error in errors {
+            assert!(matches!(&error, Error::GuestFault { detail, .. } if detail.contains(words)), "{fault}: {error}");
+        }
         assert!(report.went_back.as_ref().unwrap().contains(words), "{fault}: {report}");
         assert_eq!(report.faults, 1, "{fault}");
         let returns: Vec<_> = report.sessions.iter().map(|session| session.went_back).collect();
-        assert_eq!(returns, [Some(Return::Unconnected), Some(Return::Live)], "{fault}");
+        // Its next call may have connected it anew before the upgrade went back.
+        assert!(matches!(returns[0], Some(Return::Unconnected | Return::Live)), "{fault}: {returns:?}");
+        assert_eq!(returns[1], Some(Return::Live), "{fault}");
         // The old guest serves both, the one without a connection anew.
         for (lease, incarnation) in [(&busy, 2), (&quiet, 1)] {
             lease.call("work").start().await.unwrap();
@@ -163,8 +176,17 @@ async fn a_fault_among_the_first_sessions_stops_the_upgrade_before_the_others_ar
 
     let mut upgrading = tenant.upgrade(next, Upgrade::live().first(0.1, PATIENCE));
     while upgrading.progress().await.unwrap().phase != innkeeper::UpgradePhase::Watching {}
-    while leases[0].call("work").start().await.is_ok() {}
-    let report = upgrading.await.unwrap();
+    let calls_until_it_is_over = async {
+        loop {
+            tokio::select! {
+                biased;
+                report = &mut upgrading => break report.unwrap(),
+                // The one that is under way when the guest fails may fail with it.
+                _ = leases[0].call("work").start() => {}
+            }
+        }
+    };
+    let report = tokio::time::timeout(PATIENCE, calls_until_it_is_over).await.unwrap();
 
     assert_eq!(report.sessions.len(), 1, "{report:?}");
     assert!(!report.is_in_force());

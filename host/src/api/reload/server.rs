@@ -1,0 +1,291 @@
+//! One server: another entry in the place of the one that is in force.
+//!
+//! Nothing here keeps the tenant alive while it waits: where that is gone, there is nothing to replace.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    super::{Replace, Scope, Server, Tenant, WeakTenant},
+    report::Reloaded,
+    worker::Target,
+};
+use crate::{
+    Error,
+    names::ServerName,
+    registry::{CheckedOut, Holder, Key, Registry, Tenure},
+    session::Session,
+    upgrade,
+};
+
+/// Sessions that are tried, one after another, until one can be opened. A server that cannot be reached is as unreachable for the
+/// hundredth user as for the first; what is wrong with one user's secret is not wrong with another's.
+const PILOTS: usize = 3;
+
+/// Sessions of one server that are opened at a time.
+const AT_A_TIME: usize = 16;
+
+/// A session that is to be replaced.
+struct Old {
+    key: Key,
+    session: Arc<Session>,
+}
+
+/// One server of a reload.
+#[derive(Clone)]
+pub(super) struct Reloading {
+    pub(super) tenant: WeakTenant,
+    pub(super) name: ServerName,
+    pub(super) target: Arc<Target>,
+    /// For whom it was tried last and could not be opened.
+    pub(super) failed_for: FailedFor,
+}
+
+/// For whom a server could not be opened: whoever had a session then may have none by now, and it is no better for that.
+#[derive(Clone, Default)]
+pub(super) struct FailedFor(Arc<Mutex<Option<Holder>>>);
+
+impl FailedFor {
+    fn get(&self) -> Option<Holder> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, holder: Option<&Holder>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = holder.cloned();
+    }
+}
+
+impl Reloading {
+    /// Does what there is to do. None: the tenant is gone.
+    pub(super) async fn reload(self) -> Option<Reloaded> {
+        let tenant = self.tenant.upgrade()?;
+        let present = tenant.inner.admission.get();
+        let (before, after) = (present.catalog.get(&self.name), self.target.admission.catalog.get(&self.name));
+        let outcome = match (before, after) {
+            (None, None) => {
+                // It is denied, or was.
+                self.switch(&tenant);
+                Reloaded::Unchanged
+            }
+            (None, Some(_)) => {
+                self.switch(&tenant);
+                tenant.inner.edge.replaced(&self.name);
+                Reloaded::Added
+            }
+            (Some(_), None) => {
+                self.switch(&tenant);
+                tenant.inner.edge.replaced(&self.name);
+                Reloaded::Removed { sessions: self.leave(&tenant, None) }
+            }
+            (Some(before), Some(after)) if before.digest() == after.digest() => {
+                let is_same = before.is_as_patient_as(after);
+                self.switch(&tenant);
+                if is_same { Reloaded::Unchanged } else { Reloaded::Updated }
+            }
+            (Some(before), Some(after)) => {
+                let (before, after) = (before.clone(), after.clone());
+                drop((tenant, present));
+                return match after.replace {
+                    Replace::Overlap => self.overlap(&after).await,
+                    Replace::After => self.one_after_the_other(&before, &after).await,
+                };
+            }
+        };
+        Some(outcome)
+    }
+
+    /// Puts the entry of the target in force.
+    fn switch(&self, tenant: &Tenant) {
+        tenant.inner.admission.change(|present| present.taking(&self.name, &self.target.admission));
+    }
+
+    /// The new sessions first.
+    async fn overlap(&self, entry: &Server) -> Option<Reloaded> {
+        let old = self.old(&self.tenant.upgrade()?, entry);
+        let pilot = match self.pilot(&old, entry).await? {
+            Ok(pilot) => pilot,
+            Err(error) => return Some(Reloaded::Kept { reason: error.to_string() }),
+        };
+        let tenant = self.tenant.upgrade()?;
+        self.switch(&tenant);
+        tenant.inner.edge.replaced(&self.name);
+        let (opened, rest) = match pilot {
+            Some(pilot) => {
+                let holder = pilot.keep();
+                (1, old.into_iter().filter(|old| old.key.holder != holder).collect())
+            }
+            None => (0, Vec::new()),
+        };
+        drop(tenant);
+        let (more, unopened) = self.open(rest, entry).await;
+        // Whoever took a lease of an old one meanwhile is among them.
+        self.leave(&self.tenant.upgrade()?, Some(entry));
+        Some(Reloaded::Replaced { opened: opened + more, unopened })
+    }
+
+    /// The end of the old sessions first.
+    async fn one_after_the_other(&self, before: &Server, entry: &Server) -> Option<Reloaded> {
+        let tenant = self.tenant.upgrade()?;
+        // Whoever had a lease before this is found below; whoever comes later waits.
+        let gate = tenant.inner.reloads.gates.close(&self.name);
+        let old = self.old(&tenant, entry);
+        let ends = self.leave_all(&tenant, Some(entry), true);
+        drop(tenant);
+        ends.join_all().await;
+
+        let tenant = self.tenant.upgrade()?;
+        self.switch(&tenant);
+        tenant.inner.edge.replaced(&self.name);
+        drop(tenant);
+        let (opened, rest) = match self.pilot(&old, entry).await? {
+            Ok(Some(pilot)) => {
+                let holder = pilot.keep();
+                (1, old.into_iter().filter(|old| old.key.holder != holder).collect())
+            }
+            Ok(None) => (0, Vec::new()),
+            Err(error) => {
+                let tenant = self.tenant.upgrade()?;
+                tenant.inner.admission.change(|present| present.with(&self.name, before));
+                return Some(Reloaded::Kept { reason: error.to_string() });
+            }
+        };
+        drop(gate);
+        let (more, unopened) = self.open(rest, entry).await;
+        Some(Reloaded::Replaced { opened: opened + more, unopened })
+    }
+
+    /// The sessions with the server that have another entry, the last that was made first: of users, or of the tenant.
+    fn old(&self, tenant: &Tenant, entry: &Server) -> Vec<Old> {
+        let mut old = self.others(tenant, Some(entry));
+        old.retain(|old| !matches!(old.key.holder, Holder::Lease { .. }));
+        old.sort_by_key(|old| std::cmp::Reverse(old.session.id()));
+        old
+    }
+
+    fn others(&self, tenant: &Tenant, entry: Option<&Server>) -> Vec<Old> {
+        let digest = entry.map(Server::digest);
+        let rows = tenant.inner.shared.registry.rows().into_iter();
+        rows.filter(|row| row.key.generation == tenant.inner.generation && row.key.server == self.name)
+            .filter(|row| matches!(row.tenure, Tenure::Open(_)) && digest != Some(row.key.digest))
+            .map(|row| Old { key: row.key, session: row.session })
+            .collect()
+    }
+
+    /// Opens one session with the new entry, for whoever has an old one. None: nobody has.
+    async fn pilot(&self, old: &[Old], entry: &Server) -> Option<Result<Option<Pilot>, Error>> {
+        let mut holders: Vec<Holder> = old.iter().take(PILOTS).map(|old| old.key.holder.clone()).collect();
+        if holders.is_empty() {
+            holders.extend(self.failed_for.get());
+        }
+        let mut last = None;
+        for holder in &holders {
+            match self.open_one(holder, entry).await? {
+                Ok(pilot) => return Some(Ok(Some(pilot))),
+                Err(error) => last = Some(error),
+            }
+        }
+        self.failed_for.set(holders.first());
+        Some(last.map_or(Ok(None), Err))
+    }
+
+    async fn open_one(&self, holder: &Holder, entry: &Server) -> Option<Result<Pilot, Error>> {
+        let tenant = self.tenant.upgrade()?;
+        let holder = match entry.shared_by() {
+            Scope::Tenant => Holder::Tenant,
+            _ => holder.clone(),
+        };
+        // A session of the tenant's that users have of their own now is opened by whoever needs it.
+        if entry.shared_by() != Scope::Tenant && holder == Holder::Tenant {
+            return Some(Err(Error::Unsupported { detail: "users have sessions of their own now".to_owned() }));
+        }
+        let checked_out = match tenant.check_out(holder, self.name.clone(), entry) {
+            Ok(checked_out) => checked_out,
+            Err(error) => return Some(Err(error)),
+        };
+        let pilot = Pilot { registry: tenant.inner.shared.registry.clone(), checked_out, is_kept: false };
+        drop(tenant);
+        match pilot.checked_out.session().ready().await {
+            Ok(_) => Some(Ok(pilot)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Opens the others with the new entry. Returns how many are open, and how many are not.
+    async fn open(&self, old: Vec<Old>, entry: &Server) -> (usize, usize) {
+        let (mut opened, mut unopened) = (0, 0);
+        let mut waiting = old.into_iter();
+        let mut opening = JoinSet::new();
+        loop {
+            while opening.len() < AT_A_TIME {
+                let Some(old) = waiting.next() else { break };
+                let this = self.clone();
+                let entry = entry.clone();
+                opening.spawn(async move { this.open_one(&old.key.holder, &entry).await });
+            }
+            match opening.join_next().await {
+                None => return (opened, unopened),
+                Some(Ok(Some(Ok(pilot)))) => {
+                    pilot.keep();
+                    opened += 1;
+                }
+                Some(_) => unopened += 1,
+            }
+        }
+    }
+
+    /// Leaves the sessions that have another entry to those who hold them. Returns how many.
+    fn leave(&self, tenant: &Tenant, entry: Option<&Server>) -> usize {
+        let ends = self.leave_all(tenant, entry, false);
+        let count = ends.len();
+        // They are waited for by nobody, and end with the tokio runtime at the latest.
+        let mut ends = ends;
+        ends.detach_all();
+        count
+    }
+
+    fn leave_all(&self, tenant: &Tenant, entry: Option<&Server>, exclusive_too: bool) -> JoinSet<()> {
+        let shared = &tenant.inner.shared;
+        let limits = &shared.limits;
+        let (until, grace) = (Instant::now() + limits.drain, limits.close_input + limits.close_terminate);
+        let mut ends = JoinSet::new();
+        for Old { key, session } in self.others(tenant, entry) {
+            // Those are their leases' own, and end with them.
+            if !exclusive_too && matches!(key.holder, Holder::Lease { .. }) {
+                continue;
+            }
+            shared.registry.retire(&key, session.id());
+            let registry = Arc::downgrade(&shared.registry);
+            ends.spawn_on(
+                async move {
+                    upgrade::drained(&registry, &key, &session, until, grace).await;
+                },
+                &shared.tokio,
+            );
+        }
+        ends
+    }
+}
+
+/// A session that is opened with an entry which is not in force yet: it goes where that never is.
+struct Pilot {
+    registry: Arc<Registry>,
+    checked_out: CheckedOut,
+    is_kept: bool,
+}
+
+impl Pilot {
+    /// It is one like any other now. Returns whose.
+    fn keep(mut self) -> Holder {
+        self.is_kept = true;
+        self.checked_out.key().holder.clone()
+    }
+}
+
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.registry.retire(self.checked_out.key(), self.checked_out.session().id());
+        }
+    }
+}
