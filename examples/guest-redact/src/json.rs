@@ -203,7 +203,8 @@ mod tests {
 
     /// JSON with secrets here and there, some of them escaped.
     fn json() -> impl Strategy<Value = String> {
-        let text = "([a-z@. ]|\\\\n|\\\\\"|\\\\\\\\|\\\\u0040|\\\\ud800|a@b\\.cc|sk-[a-z0-9]{16}|5555 5555 5555 4444|é){0,8}";
+        let text =
+            "([a-z@. ]|\\\\n|\\\\\"|\\\\\\\\|\\\\u0040|\\\\ud800|a@b\\.cc|sk-[a-z0-9]{16}|5555 5555 5555 4444|é){0,8}";
         let leaf = prop_oneof![
             text.prop_map(|text| format!("\"{text}\"")),
             Just("4111111111111111".to_owned()),

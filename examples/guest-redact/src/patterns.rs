@@ -151,8 +151,11 @@ fn card(text: &[u8], floor: usize, at: usize) -> Option<usize> {
 /// Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B).
 fn is_checked(digits: &[u8; CARD]) -> bool {
     let doubled = |digit: u8| if digit < 5 { digit * 2 } else { digit * 2 - 9 };
-    let sum: u32 =
-        digits.iter().enumerate().map(|(place, digit)| u32::from(if place % 2 == 0 { doubled(*digit) } else { *digit })).sum();
+    let sum: u32 = digits
+        .iter()
+        .enumerate()
+        .map(|(place, digit)| u32::from(if place % 2 == 0 { doubled(*digit) } else { *digit }))
+        .sum();
     sum.is_multiple_of(10)
 }
 
@@ -192,11 +195,30 @@ mod tests {
     #[test]
     fn what_only_resembles_a_secret_stays() {
         for text in [
-            "@", "a@", "@b.cc", "a@b", "a@b.c", "a@.cc", "a@b.c1", "a@b.1cc", "name @ example.com", "alice@localhost",
-            "sk-", "sk-learn", "task-0123456789abcdefgh", "ghp_short", "sk 0123456789abcdefgh",
+            "@",
+            "a@",
+            "@b.cc",
+            "a@b",
+            "a@b.c",
+            "a@.cc",
+            "a@b.c1",
+            "a@b.1cc",
+            "name @ example.com",
+            "alice@localhost",
+            "sk-",
+            "sk-learn",
+            "task-0123456789abcdefgh",
+            "ghp_short",
+            "sk 0123456789abcdefgh",
             // The check digit; the first digit; a digit more or less; groups of two kinds; a letter beside it.
-            "4111111111111112", "1111111111111117", "41111111111111111", "411111111111111", "4111-1111 1111-1111",
-            "4111 11111111 1111", "x4111111111111111", "4111111111111111x",
+            "4111111111111112",
+            "1111111111111117",
+            "41111111111111111",
+            "411111111111111",
+            "4111-1111 1111-1111",
+            "4111 11111111 1111",
+            "x4111111111111111",
+            "4111111111111111x",
         ] {
             assert_eq!(masked(text), text);
         }

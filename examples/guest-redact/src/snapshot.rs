@@ -63,13 +63,17 @@ impl Client {
     ///
     /// [`RestoreError::UnknownFormat`] and [`RestoreError::Malformed`].
     pub fn restore(state: &[u8], outstanding: Outstanding) -> Result<(Self, Vec<Effect>), RestoreError> {
-        let ours = serde_json::from_slice(state).is_ok_and(|Probe { format, .. }| format == FORMAT);
-        let (masked, (engine, effects)) = if ours {
-            let State { masked, engine, .. } = serde_json::from_slice(state).map_err(malformed)?;
-            let restored = innkeeper_guest::Client::restore(engine.as_bytes(), outstanding);
-            (masked, restored.map_err(within)?)
-        } else {
-            (0, innkeeper_guest::Client::restore(state, outstanding)?)
+        let engine_knows =
+            |format: &str| innkeeper_guest::Client::describe().restorable_formats.iter().any(|known| known == format);
+        let format = serde_json::from_slice(state).map_err(malformed).map(|Probe { format }| format)?;
+        let (masked, (engine, effects)) = match &*format {
+            FORMAT => {
+                let State { masked, engine, .. } = serde_json::from_slice(state).map_err(malformed)?;
+                let restored = innkeeper_guest::Client::restore(engine.as_bytes(), outstanding);
+                (masked, restored.map_err(within)?)
+            }
+            format if engine_knows(format) => (0, innkeeper_guest::Client::restore(state, outstanding)?),
+            _ => return Err(RestoreError::UnknownFormat),
         };
         let mut client = Self { engine, masked };
         // There is no batch of events here, and nothing in the effects can be a range of one.
@@ -89,7 +93,9 @@ fn malformed(error: serde_json::Error) -> RestoreError {
 /// The format was the one that was named, so another one within it is damage.
 fn within(error: RestoreError) -> RestoreError {
     match error {
-        RestoreError::UnknownFormat => RestoreError::Malformed("the engine's state in it has another format".to_owned()),
+        RestoreError::UnknownFormat => {
+            RestoreError::Malformed("the engine's state in it has another format".to_owned())
+        }
         error => error,
     }
 }

@@ -45,7 +45,8 @@ impl Client {
     pub fn restore(state: &[u8], outstanding: Outstanding) -> Result<(Self, Vec<Effect>), RestoreError> {
         let held = outstanding.calls.clone();
         let (mut statistics, (engine, effects)) = match parts(state) {
-            Some([_, statistics, engine]) => {
+            Some((format, _)) if format != FORMAT => return Err(RestoreError::UnknownFormat),
+            Some((_, [statistics, engine])) => {
                 let statistics: Statistics = serde_json::from_str(statistics.get()).map_err(malformed)?;
                 if !statistics.is_sound() {
                     return Err(RestoreError::Malformed("the statistics do not add up".to_owned()));
@@ -61,11 +62,10 @@ impl Client {
     }
 }
 
-/// The parts of a snapshot in the format of this guest. None if it is in another.
-fn parts(state: &[u8]) -> Option<[&RawValue; 3]> {
-    let parts: [&RawValue; 3] = serde_json::from_slice(state).ok()?;
-    let format: String = serde_json::from_str(parts[0].get()).ok()?;
-    (format == FORMAT).then_some(parts)
+/// The name of the format and the parts of a snapshot that has the shape of this guest's. None if it has another.
+fn parts(state: &[u8]) -> Option<(String, [&RawValue; 2])> {
+    let (format, statistics, engine) = serde_json::from_slice(state).ok()?;
+    Some((format, [statistics, engine]))
 }
 
 fn unsaid(error: serde_json::Error) -> SnapshotError {
@@ -79,7 +79,9 @@ fn malformed(error: serde_json::Error) -> RestoreError {
 /// The format was the one that was named, so another one within it is damage.
 fn within(error: RestoreError) -> RestoreError {
     match error {
-        RestoreError::UnknownFormat => RestoreError::Malformed("the engine's state in it has another format".to_owned()),
+        RestoreError::UnknownFormat => {
+            RestoreError::Malformed("the engine's state in it has another format".to_owned())
+        }
         error => error,
     }
 }

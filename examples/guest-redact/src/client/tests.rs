@@ -100,20 +100,21 @@ fn all_but_results_passes() {
 
     let outcome = Ended::Error(br#"{"code":1,"message":"ask a@b.cc"}"#.to_vec());
     assert_eq!(error, [Observed::Complete { call: 1, outcome }]);
-    assert_eq!(
-        news,
-        [Observed::Notification { method: "x".to_owned(), params: br#"{"from":"a@b.cc"}"#.to_vec() }]
-    );
+    assert_eq!(news, [Observed::Notification { method: "x".to_owned(), params: br#"{"from":"a@b.cc"}"#.to_vec() }]);
 }
 
 #[test]
 fn a_result_that_cannot_be_read_is_withheld() {
     let mut client = Client::new();
     let range = innkeeper_guest::boundary::ParamsRange { call: 1, offset: 0, length: 2 };
-    let unreadable = innkeeper_guest::boundary::Completion { call: 1, outcome: Outcome::Result(vec![Segment::Params(range)]) };
+    let unreadable =
+        innkeeper_guest::boundary::Completion { call: 1, outcome: Outcome::Result(vec![Segment::Params(range)]) };
 
     let effects = client.mask(vec![Effect::Complete(unreadable)], &Carried::default());
 
     let [Effect::Complete(completion)] = &effects[..] else { panic!("{effects:?}") };
-    assert!(matches!(&completion.outcome, Outcome::Fault(fault) if fault.message.contains("withheld")), "{completion:?}");
+    assert!(
+        matches!(&completion.outcome, Outcome::Fault(fault) if fault.message.contains("withheld")),
+        "{completion:?}"
+    );
 }
