@@ -9,12 +9,11 @@
 //! The names of members are strings too. Where two secrets are names in one
 //! object, it has one name twice afterwards.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr2;
 
-use crate::patterns::{self, Kind};
+use crate::patterns;
 
 /// A text with its secrets masked.
 #[derive(Debug, PartialEq)]
@@ -30,11 +29,7 @@ pub(crate) fn mask(json: &[u8]) -> Option<Masked> {
     let mut at = 0;
     while let Some(&byte) = json.get(at) {
         let end = match byte {
-            b'"' => {
-                let string = at + 1..end_of_string(json, at + 1);
-                masking.string(string.clone());
-                string.end
-            }
+            b'"' => masking.string(at + 1),
             b'-' | b'0'..=b'9' => {
                 let end = at + json[at..].iter().take_while(|byte| is_number(byte)).count();
                 if patterns::is_card(&json[at..end]) {
@@ -54,20 +49,6 @@ fn is_number(byte: &u8) -> bool {
     byte.is_ascii_digit() || b"+-.eE".contains(byte)
 }
 
-/// Where the string ends whose content begins at `from`: at its closing quote.
-fn end_of_string(json: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(next) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += next;
-        if json[at] == b'"' {
-            return at;
-        }
-        // The backslash, and what it escapes.
-        at += 2;
-    }
-    json.len()
-}
-
 struct Masking<'a> {
     json: &'a [u8],
     /// What has been written.
@@ -78,15 +59,52 @@ struct Masking<'a> {
 }
 
 impl Masking<'_> {
-    fn string(&mut self, string: Range<usize>) {
-        let content = Content::of(&self.json[string.clone()]);
-        for (secret, kind) in patterns::find(&content.bytes) {
-            let source = string.start + content.source(secret.start)..string.start + content.source(secret.end);
-            self.replace(source, Kind::label(kind));
+    /// Masks the string whose content begins at `from`, and gives where it ends: its closing quote.
+    ///
+    /// What an escape of two characters stands for is part of no pattern (RFC 8259, section 7), so the string is read in
+    /// pieces between those. Only an escape by number may stand for a letter.
+    fn string(&mut self, from: usize) -> usize {
+        let json = self.json;
+        let (mut piece, mut by_number) = (from, false);
+        let mut at = from;
+        while let Some(next) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+            at += next;
+            if json[at] == b'\\' && json.get(at + 1) == Some(&b'u') {
+                by_number = true;
+                at += 2;
+                continue;
+            }
+            self.piece(piece..at, by_number);
+            if json[at] == b'"' {
+                return at;
+            }
+            at += 2;
+            (piece, by_number) = (at, false);
+        }
+        json.len()
+    }
+
+    fn piece(&mut self, piece: Range<usize>, by_number: bool) {
+        let source = &self.json[piece.clone()];
+        if !by_number {
+            for (secret, kind) in patterns::find(source) {
+                self.replace(piece.start + secret.start..piece.start + secret.end, kind.label());
+            }
+            return;
+        }
+        let mut walk = Walk { source, place: 0, at: 0 };
+        for (secret, kind) in patterns::find(&content(source)) {
+            let begin = piece.start + walk.to(secret.start);
+            let end = piece.start + walk.to(secret.end);
+            self.replace(begin..end, kind.label());
         }
     }
 
     fn replace(&mut self, part: Range<usize>, label: &[u8]) {
+        // At once as large as it can become: a text that grows takes twice its room on the way.
+        if self.count == 0 {
+            self.text.reserve_exact(self.json.len());
+        }
         self.text.extend_from_slice(&self.json[self.copied..part.start]);
         self.text.extend_from_slice(label);
         self.copied = part.end;
@@ -102,51 +120,52 @@ impl Masking<'_> {
     }
 }
 
-/// What a string means, as far as patterns go, and where each byte of it comes from.
-struct Content<'a> {
-    bytes: Cow<'a, [u8]>,
-    /// Where each byte begins in the string, and at last its end. None where nothing is escaped: then it is its own place.
-    places: Option<Vec<usize>>,
+/// What a piece of a string means, as far as patterns go: a byte for each that is not escaped, and a byte for each escape.
+fn content(piece: &[u8]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(piece.len());
+    let mut at = 0;
+    while let Some((meant, length)) = next(piece, at) {
+        content.push(meant);
+        at += length;
+    }
+    content
 }
 
-impl<'a> Content<'a> {
-    /// Stands for an escaped character that is not ASCII: no pattern has one, so it does not matter which.
+/// From places in the content of a piece to those in the piece. It is walked once more for that: a table of all places would
+/// be several times as large as the piece.
+struct Walk<'a> {
+    source: &'a [u8],
+    /// How far it is, in the content and in the piece.
+    place: usize,
+    at: usize,
+}
+
+impl Walk<'_> {
+    /// Where the byte of the content at `place` begins, which lies behind the one before.
+    fn to(&mut self, place: usize) -> usize {
+        while self.place < place
+            && let Some((_, length)) = next(self.source, self.at)
+        {
+            self.place += 1;
+            self.at += length;
+        }
+        self.at.min(self.source.len())
+    }
+}
+
+/// What stands at a place of a piece, and how long it is. Of a character that is escaped and not ASCII it does not matter which
+/// it is, for no pattern has one.
+fn next(piece: &[u8], at: usize) -> Option<(u8, usize)> {
     const OTHER: u8 = 0xff;
+    const LENGTH: usize = b"\\u0000".len();
 
-    fn of(string: &'a [u8]) -> Self {
-        if memchr::memchr(b'\\', string).is_none() {
-            return Self { bytes: Cow::Borrowed(string), places: None };
-        }
-        let mut bytes = Vec::with_capacity(string.len());
-        let mut places = Vec::with_capacity(string.len() + 1);
-        let mut at = 0;
-        while let Some(&byte) = string.get(at) {
-            let (meant, length) = if byte == b'\\' { unescaped(&string[at..]) } else { (byte, 1) };
-            bytes.push(meant);
-            places.push(at);
-            at += length;
-        }
-        places.push(string.len());
-        Self { bytes: Cow::Owned(bytes), places: Some(places) }
-    }
-
-    /// Where a byte of the content begins in the string.
-    fn source(&self, at: usize) -> usize {
-        self.places.as_ref().map_or(at, |places| places[at])
-    }
-}
-
-/// What the escape with which a text begins stands for, and how long it is (RFC 8259, section 7).
-fn unescaped(text: &[u8]) -> (u8, usize) {
-    match text {
-        [_, b'u', digits @ ..] => {
-            let digits = digits.get(..4).and_then(|digits| std::str::from_utf8(digits).ok());
+    match *piece.get(at)? {
+        b'\\' => {
+            let digits = piece.get(at + 2..at + LENGTH).and_then(|digits| std::str::from_utf8(digits).ok());
             let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            (code.filter(u8::is_ascii).unwrap_or(Content::OTHER), 6)
+            Some((code.filter(u8::is_ascii).unwrap_or(OTHER), LENGTH))
         }
-        [_, b'b' | b'f' | b'n' | b'r' | b't', ..] => (b' ', 2),
-        [_, itself, ..] => (*itself, 2),
-        _ => (Content::OTHER, 1),
+        byte => Some((byte, 1)),
     }
 }
 

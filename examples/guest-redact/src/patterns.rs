@@ -44,32 +44,42 @@ const CARD: usize = 16;
 const GROUP: usize = 4;
 
 /// The secrets in a text, in order. They do not overlap.
-pub(crate) fn find(text: &[u8]) -> Vec<(Range<usize>, Kind)> {
-    let mut found = Vec::new();
-    // Where the last secret, or the last thing that was none, ended: nothing begins before.
-    let mut floor = 0;
-    let mut at = 0;
-    while let Some(next) = text.get(at..).and_then(|rest| rest.iter().position(|byte| GIVES_AWAY[*byte as usize])) {
-        at += next;
-        let secret = match text[at] {
-            b'@' => {
-                let mail = mail(text, floor, at);
-                floor = at + 1;
-                mail.map(|range| (range, Kind::Mail))
+pub(crate) const fn find(text: &[u8]) -> Secrets<'_> {
+    Secrets { text, floor: 0, at: 0 }
+}
+
+/// An iterator, for a text may be little else than secrets.
+pub(crate) struct Secrets<'a> {
+    text: &'a [u8],
+    /// Where the last secret, or the last thing that was none, ended: nothing begins before.
+    floor: usize,
+    at: usize,
+}
+
+impl Iterator for Secrets<'_> {
+    type Item = (Range<usize>, Kind);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.text;
+        loop {
+            self.at += text.get(self.at..)?.iter().position(|byte| is(GIVES_AWAY, *byte))?;
+            let (floor, at) = (self.floor, self.at);
+            let secret = match text[at] {
+                b'@' => {
+                    self.floor = at + 1;
+                    mail(text, floor, at).map(|range| (range, Kind::Mail))
+                }
+                b'0'..=b'9' => card(text, floor, at).map(|end| (at..end, Kind::Card)),
+                _ => token(text, floor, at).map(|end| (at..end, Kind::Token)),
+            };
+            self.at += 1;
+            if let Some((range, _)) = &secret {
+                self.floor = range.end;
+                self.at = range.end;
+                return secret;
             }
-            b'0'..=b'9' => card(text, floor, at).map(|end| (at..end, Kind::Card)),
-            _ => token(text, floor, at).map(|end| (at..end, Kind::Token)),
-        };
-        at = match secret {
-            Some((range, kind)) => {
-                floor = range.end;
-                found.push((range, kind));
-                floor
-            }
-            None => at + 1,
-        };
+        }
     }
-    found
 }
 
 /// Whether a text is the number of a card and nothing else.
@@ -77,32 +87,58 @@ pub(crate) fn is_card(text: &[u8]) -> bool {
     text.len() == CARD && card(text, 0, 0) == Some(CARD)
 }
 
-/// The bytes at which the patterns are read from: most of a text is none, and is passed over quickly.
-static GIVES_AWAY: [bool; 256] = {
-    let mut table = [false; 256];
-    table[b'@' as usize] = true;
-    let mut digit = b'0';
-    while digit <= b'9' {
-        table[digit as usize] = true;
-        digit += 1;
+/// What a byte may be part of, for all bytes: a text is looked at byte by byte, and most of them are nothing.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        classes[byte] = classes_of(byte as u8);
+        byte += 1;
     }
     let mut prefix = 0;
     while prefix < PREFIXES.len() {
-        table[PREFIXES[prefix][0] as usize] = true;
+        classes[PREFIXES[prefix][0] as usize] |= GIVES_AWAY;
         prefix += 1;
     }
-    table
+    classes
 };
+
+/// A pattern is read from here.
+const GIVES_AWAY: u8 = 1;
+/// Letters and digits.
+const WORD: u8 = 2;
+/// The name in a mail address.
+const NAME: u8 = 4;
+/// Its domain.
+const DOMAIN: u8 = 8;
+/// A token behind its prefix.
+const TOKEN: u8 = 16;
+
+#[expect(clippy::match_same_arms, reason = "one line for each kind of byte")]
+const fn classes_of(byte: u8) -> u8 {
+    match byte {
+        b'@' => GIVES_AWAY,
+        b'0'..=b'9' => GIVES_AWAY | WORD | NAME | DOMAIN | TOKEN,
+        b'a'..=b'z' | b'A'..=b'Z' => WORD | NAME | DOMAIN | TOKEN,
+        b'-' => NAME | DOMAIN | TOKEN,
+        b'_' => NAME | TOKEN,
+        b'.' => NAME | DOMAIN,
+        b'%' | b'+' => NAME,
+        _ => 0,
+    }
+}
+
+fn is(class: u8, byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
 
 /// The mail address around the at sign at `at`, as far as it lies behind `floor`: a name, and a domain of at least two labels
 /// whose last has at least two letters. What follows those letters is not part of it: the end of a sentence, mostly.
 fn mail(text: &[u8], floor: usize, at: usize) -> Option<Range<usize>> {
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte);
-    let is_domain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
     let letters = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
 
-    let name = text[floor..at].iter().rev().take_while(|byte| is_name(byte)).count();
-    let domain = text[at + 1..].iter().take_while(|byte| is_domain(byte)).count();
+    let name = text[floor..at].iter().rev().take_while(|byte| is(NAME, **byte)).count();
+    let domain = text[at + 1..].iter().take_while(|byte| is(DOMAIN, **byte)).count();
     let domain = &text[at + 1..at + 1 + domain];
     let dots = (1..domain.len()).rev().filter(|place| domain[*place] == b'.');
     let end = dots.map(|dot| (dot + 1, letters(&domain[dot + 1..]))).find(|(_, letters)| *letters >= 2);
@@ -111,14 +147,12 @@ fn mail(text: &[u8], floor: usize, at: usize) -> Option<Range<usize>> {
 
 /// The end of the token that begins at `at`.
 fn token(text: &[u8], floor: usize, at: usize) -> Option<usize> {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
-
-    if at > floor && (text[at - 1].is_ascii_alphanumeric() || text[at - 1] == b'_') {
+    if at > floor && (is(WORD, text[at - 1]) || text[at - 1] == b'_') {
         return None;
     }
     let prefix = PREFIXES.iter().find(|prefix| text[at..].starts_with(prefix))?;
     let begin = at + prefix.len();
-    let length = text[begin..].iter().take_while(|byte| is_token(byte)).count();
+    let length = text[begin..].iter().take_while(|byte| is(TOKEN, **byte)).count();
     (length >= SHORTEST_TOKEN).then_some(begin + length)
 }
 
@@ -130,7 +164,7 @@ fn card(text: &[u8], floor: usize, at: usize) -> Option<usize> {
     let mut separator = None;
     let mut end = at;
 
-    if at > floor && text[at - 1].is_ascii_alphanumeric() {
+    if at > floor && is(WORD, text[at - 1]) {
         return None;
     }
     for (place, digit) in digits.iter_mut().enumerate() {
@@ -144,7 +178,7 @@ fn card(text: &[u8], floor: usize, at: usize) -> Option<usize> {
         *digit = text.get(end).filter(|byte| byte.is_ascii_digit())? - b'0';
         end += 1;
     }
-    let ends = !text.get(end).is_some_and(u8::is_ascii_alphanumeric);
+    let ends = !text.get(end).is_some_and(|byte| is(WORD, *byte));
     (ends && (2..=6).contains(&digits[0]) && is_checked(&digits)).then_some(end)
 }
 
@@ -239,7 +273,7 @@ mod tests {
             let masked = masked(&text);
 
             prop_assert!(masked.len() <= text.len());
-            prop_assert_eq!(find(masked.as_bytes()), [], "{}", masked);
+            prop_assert_eq!(find(masked.as_bytes()).next(), None, "{}", masked);
         }
     }
 }

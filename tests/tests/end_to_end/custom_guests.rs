@@ -29,6 +29,7 @@ async fn post(mut pipes: in_process::Pipes) {
                 json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info }).to_string()
             }
             Some("letter") => LETTER.to_owned(),
+            Some("archive") => archive("alice@example.com"),
             Some("plain") => r#"{ "text": "nothing to hide" }"#.to_owned(),
             Some("refuse") => {
                 let error = r#"{"code":-32000,"message":"write to bob@example.com"}"#;
@@ -51,6 +52,12 @@ async fn post(mut pipes: in_process::Pipes) {
         };
         pipes.write_line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{reply}}}"#)).await;
     }
+}
+
+/// A result of 8 MiB, one string with quotes and line breaks, and this at its end.
+fn archive(end: &str) -> String {
+    let line = r#"lorem ipsum \"dolor\" sit amet.\n"#;
+    format!(r#"{{"text":"{}{end}"}}"#, line.repeat(8 * 1024 * 1024 / line.len()))
 }
 
 /// A platform that has one root.
@@ -94,6 +101,17 @@ async fn the_redacting_guest_masks_secrets_in_results_and_nothing_else() {
     assert_eq!(std::str::from_utf8(&letter).unwrap(), expected);
     assert_eq!(&plain[..], br#"{ "text": "nothing to hide" }"#);
     assert!(matches!(&refused, Error::Server(error) if error.raw().ends_with(b"bob@example.com\"}")), "{refused}");
+}
+
+#[tokio::test]
+async fn the_redacting_guest_masks_a_large_result_within_its_limits() {
+    let runtime = runtime().await;
+    let guest = built(&runtime, "innkeeper-redact-guest").await;
+    let lease = tenant(&runtime, "acme", &guest).await.lease("alice", "post").await.unwrap();
+
+    let archived = lease.call("archive").start().await.unwrap();
+
+    assert!(archived == archive("[mail]"), "{} bytes", archived.len());
 }
 
 #[tokio::test]
