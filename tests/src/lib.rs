@@ -39,3 +39,8 @@ pub mod schema_arguments;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// So do those of the guide to writing a guest.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guests.md")]
+pub struct Guests;

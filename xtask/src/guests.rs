@@ -23,7 +23,9 @@ struct Guest {
 
 const DEFAULT: [Guest; 1] = [Guest { package: "innkeeper-guest", feature: Some("component"), imports: Imports::None }];
 
-const FOR_TESTS: [Guest; 6] = [
+const FOR_TESTS: [Guest; 8] = [
+    Guest { package: "innkeeper-redact-guest", feature: None, imports: Imports::None },
+    Guest { package: "innkeeper-v2-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-telegraph-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-candidate-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-courier-guest", feature: None, imports: Imports::None },

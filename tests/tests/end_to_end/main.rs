@@ -6,6 +6,7 @@
 mod agent_platform;
 mod command_line;
 mod connections;
+mod custom_guests;
 mod differential;
 mod dropped_calls;
 mod endings;

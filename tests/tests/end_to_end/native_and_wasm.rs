@@ -51,7 +51,7 @@ async fn native_and_wasm_give_the_same_effects_for_the_same_events() {
 }
 
 /// A script that is the same on every run.
-fn bytes(seed: u32) -> Vec<u8> {
+pub(crate) fn bytes(seed: u32) -> Vec<u8> {
     let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     // Spread, for the first byte says how a session begins, and is the highest of these.
     std::iter::successors(Some(seed.wrapping_mul(0x9e37_79b9) ^ 0x005e_ed00), next)
@@ -60,7 +60,7 @@ fn bytes(seed: u32) -> Vec<u8> {
         .collect()
 }
 
-fn event(event: guest::Event) -> host::Event {
+pub(crate) fn event(event: guest::Event) -> host::Event {
     match event {
         guest::Event::Open(settings) => host::Event::Open(host::Settings {
             transport: match settings.transport {
@@ -134,7 +134,7 @@ fn event(event: guest::Event) -> host::Event {
     }
 }
 
-fn effect(effect: guest::Effect) -> host::Effect {
+pub(crate) fn effect(effect: guest::Effect) -> host::Effect {
     match effect {
         guest::Effect::Write(write) => host::Effect::Write { frame: payload(write.frame), call: write.call },
         guest::Effect::FreshProcess => host::Effect::FreshProcess,
@@ -227,7 +227,7 @@ fn payload(payload: guest::Payload) -> host::Payload {
     segments.collect()
 }
 
-fn held(outstanding: guest::Outstanding) -> host::Outstanding {
+pub(crate) fn held(outstanding: guest::Outstanding) -> host::Outstanding {
     host::Outstanding {
         calls: outstanding.calls.into_iter().map(|call| (call.id, call.method, call.sent)).collect(),
         server_requests: outstanding.server_requests,
