@@ -82,13 +82,13 @@ impl fmt::Display for ReloadReport {
                 Reloaded::Unchanged => unchanged += 1,
                 Reloaded::Updated => writeln!(f, "~ {server}, reconnected nothing")?,
                 Reloaded::Replaced { opened, unopened: 0 } => {
-                    writeln!(f, "~ {server}, sessions opened anew: {opened}")?
+                    writeln!(f, "~ {server}, sessions opened anew: {opened}")?;
                 }
                 Reloaded::Replaced { opened, unopened } => {
                     writeln!(f, "~ {server}, sessions opened anew: {opened}, that could not be: {unopened}")?;
                 }
                 Reloaded::Removed { sessions } => {
-                    writeln!(f, "- {server}, sessions left to their holders: {sessions}")?
+                    writeln!(f, "- {server}, sessions left to their holders: {sessions}")?;
                 }
                 Reloaded::Kept { reason } => writeln!(f, "! {server} stays as it was: {reason}")?,
             }
