@@ -110,7 +110,8 @@ fn a_recording_can_be_replayed() {
             match step {
                 Step::Handle { now, events, effects } => assert_eq!(client.handle(now, events), effects),
                 Step::Restore { outstanding, effects } => {
-                    let (restored, done) = Client::restore(&client.snapshot(Client::SNAPSHOT_FORMAT).unwrap(), outstanding).unwrap();
+                    let (restored, done) =
+                        Client::restore(&client.snapshot(Client::SNAPSHOT_FORMAT).unwrap(), outstanding).unwrap();
                     assert_eq!(done, effects);
                     client = restored;
                 }

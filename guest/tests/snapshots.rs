@@ -82,7 +82,10 @@ fn restore(snapshot: &str, held: Outstanding) -> (Client, Vec<Effect>) {
 #[test]
 fn a_snapshot_of_format_2_is_what_it_was() {
     for (host, frozen) in [(ready(), READY_2), (handshake(), HANDSHAKE_2)] {
-        assert_eq!(String::from_utf8(host.client.snapshot(Client::SNAPSHOT_FORMAT).unwrap()).unwrap(), frozen.trim_end());
+        assert_eq!(
+            String::from_utf8(host.client.snapshot(Client::SNAPSHOT_FORMAT).unwrap()).unwrap(),
+            frozen.trim_end()
+        );
     }
 }
 
@@ -92,7 +95,7 @@ fn a_state_of_format_1_is_one_of_format_2_on_a_stream() {
         let (client, _) = restore(old, nothing());
         let (expected, _) = restore(new, nothing());
 
-        assert_eq!(client.snapshot(Client::SNAPSHOT_FORMAT), expected.snapshot());
+        assert_eq!(client.snapshot(Client::SNAPSHOT_FORMAT), expected.snapshot(Client::SNAPSHOT_FORMAT));
     }
 }
 

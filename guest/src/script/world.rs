@@ -270,7 +270,7 @@ impl<F: FnMut(&dyn Fn() -> Step)> World<'_, F> {
         if !effects.is_empty() {
             return Err(format!("a faithful restore led to {effects:?}"));
         }
-        if twin.snapshot(Client::SNAPSHOT_FORMAT) != self.client.snapshot() {
+        if twin.snapshot(Client::SNAPSHOT_FORMAT) != self.client.snapshot(Client::SNAPSHOT_FORMAT) {
             return Err("a restored client has another snapshot".to_owned());
         }
         self.twin = twin;

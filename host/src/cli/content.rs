@@ -3,8 +3,8 @@
 //! Text is printed as it is, structured content as JSON that can be read, and everything else is described in a line: a
 //! terminal has no use for a picture in base64.
 
-use innkeeper::mcp::{Content, ToolResult};
-use serde_json::{Map, Value};
+use innkeeper::mcp::{Content, Media, Resource, ResourceContents, ToolResult};
+use serde_json::Value;
 
 use crate::page::{Page, Style, bytes};
 
@@ -37,16 +37,11 @@ fn write_content(page: &mut Page, content: &Content) {
         Content::Text { text, .. } => {
             page.block(text);
         }
-        Content::Image { data, mime_type, .. } => describe(page, &encoded("image", mime_type, data)),
-        Content::Audio { data, mime_type, .. } => describe(page, &encoded("audio", mime_type, data)),
-        Content::Resource { uri, mime_type, text, raw } => {
-            describe(page, &resource(uri, mime_type.as_deref(), raw));
-            if let Some(text) = text {
-                page.block(text);
-            }
-        }
-        Content::ResourceLink { uri, name, .. } => {
-            let name = name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
+        Content::Image { mime_type, .. } => describe(page, &format!("image {mime_type}{}", size(content.media()))),
+        Content::Audio { mime_type, .. } => describe(page, &format!("audio {mime_type}{}", size(content.media()))),
+        Content::Resource { resource, .. } => write_contents(page, resource),
+        Content::ResourceLink { resource: Resource { uri, name, .. } } => {
+            let name = if name == uri { String::new() } else { format!(" {name:?}") };
             describe(page, &format!("link{name} {uri}"));
         }
         Content::Other(value) => {
@@ -56,24 +51,21 @@ fn write_content(page: &mut Page, content: &Content) {
     }
 }
 
-fn resource(uri: &str, mime_type: Option<&str>, raw: &Map<String, Value>) -> String {
-    let mime_type = mime_type.map(|mime_type| format!(" {mime_type}")).unwrap_or_default();
-    let blob = raw.get("resource").and_then(|resource| resource.get("blob")).and_then(Value::as_str);
-    let size = blob.map(|blob| format!(", {}", bytes(decoded_length(blob)))).unwrap_or_default();
-    format!("resource {uri}{mime_type}{size}")
+/// Adds what is in a resource.
+fn write_contents(page: &mut Page, contents: &ResourceContents) {
+    let mime_type = contents.mime_type.as_ref().map(|mime_type| format!(" {mime_type}")).unwrap_or_default();
+    describe(page, &format!("resource {}{mime_type}{}", contents.uri, size(contents.media())));
+    if let Some(text) = &contents.text {
+        page.block(text);
+    }
 }
 
-fn encoded(kind: &str, mime_type: &str, data: &str) -> String {
-    format!("{kind} {mime_type}, {}", bytes(decoded_length(data)))
+fn size(media: Option<Media<'_>>) -> String {
+    media.map(|media| format!(", {}", bytes(media.size()))).unwrap_or_default()
 }
 
 fn describe(page: &mut Page, description: &str) {
     page.styled(Style::Dim, &format!("[{description}]")).end_line();
-}
-
-/// How many bytes a base64 text (RFC 4648, section 4) stands for.
-fn decoded_length(base64: &str) -> usize {
-    base64.trim_end_matches('=').len() * 3 / 4
 }
 
 fn pretty(value: &Value) -> String {
@@ -87,7 +79,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Content {
-        Content::Text { text: text.into(), raw: Map::new() }
+        json!({ "type": "text", "text": text }).into()
     }
 
     fn shown(contents: &[Content]) -> String {
@@ -103,16 +95,15 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_described() {
-        let raw = Map::new;
-        let blob = json!({ "resource": { "blob": "AAAA" } }).as_object().cloned().unwrap_or_default();
         let contents = [
-            Content::Image { data: "A".repeat(16 * 1024), mime_type: "image/png".into(), raw: raw() },
-            Content::Audio { data: "AA==".into(), mime_type: "audio/wav".into(), raw: raw() },
-            Content::Resource { uri: "a:b".into(), mime_type: None, text: Some("inside".into()), raw: raw() },
-            Content::Resource { uri: "a:c".into(), mime_type: Some("x/y".into()), text: None, raw: blob },
-            Content::ResourceLink { uri: "a:d".into(), name: Some("the d".into()), raw: raw() },
-            Content::Other(json!({ "type": "smell" })),
-        ];
+            json!({ "type": "image", "data": "A".repeat(16 * 1024), "mimeType": "image/png" }),
+            json!({ "type": "audio", "data": "AA==", "mimeType": "audio/wav" }),
+            json!({ "type": "resource", "resource": { "uri": "a:b", "text": "inside" } }),
+            json!({ "type": "resource", "resource": { "uri": "a:c", "mimeType": "x/y", "blob": "AAAA" } }),
+            json!({ "type": "resource_link", "uri": "a:d", "name": "the d" }),
+            json!({ "type": "smell" }),
+        ]
+        .map(Content::from);
 
         assert_eq!(
             shown(&contents),

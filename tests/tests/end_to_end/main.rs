@@ -26,4 +26,5 @@ mod remote_servers;
 mod sessions;
 mod sources;
 mod state_machine;
+mod surface;
 mod tools;
