@@ -8,8 +8,10 @@
 //! models, are [`Tenant::tools`](crate::Tenant::tools) and [`Tenant::call_tool`](crate::Tenant::call_tool). [`ToolRules`](crate::ToolRules)
 //! bind both, and raw calls too.
 //!
-//! Methods are those of the specification, 2024-11-05 to 2025-11-25: "Server Features", "Base Protocol / Utilities / Ping" and
-//! "Progress". What a server does not offer, by what it said when it was connected to, is not asked for: [`Peer`].
+//! In the other direction, [`ClientFeatures`] answers what servers ask of the platform.
+//!
+//! Methods are those of the specification, 2024-11-05 to 2025-11-25: "Server Features", "Client Features", "Base Protocol /
+//! Utilities / Ping" and "Progress". What a server does not offer, by what it said when it was connected to, is not asked for: [`Peer`].
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -22,6 +24,7 @@
 //! | `logging` | log messages of servers |
 //! | `notification` | what servers say by themselves |
 //! | `content`, `media` | pieces of content, and the bytes in them |
+//! | `features` | what servers ask of the platform |
 //! | `peer` | what a server says of itself |
 //! | `edge`, `telemetry` | what this module does for the core |
 //! | `decode`, `reading` | reading JSON of servers, and where |
@@ -33,6 +36,7 @@ mod content;
 mod contents;
 mod decode;
 mod edge;
+mod features;
 mod logging;
 mod media;
 mod notification;
@@ -51,6 +55,11 @@ pub use completion::{Completion, CompletionReference};
 pub use content::Content;
 pub use contents::{ReadResource, ResourceContents};
 pub(crate) use edge::McpEdge;
+pub use features::{
+    ClientFeatures, FieldKind, FieldOption, FormAnswer, FormElicitation, FormField, FormSchema, Root, SamplingContent,
+    SamplingMessage, SamplingRefusal, SamplingRequest, SamplingResult, SamplingSupport, SamplingToolResult, ToolChoice,
+    ToolUse, UrlAnswer, UrlElicitation,
+};
 pub use logging::{LogMessage, LoggingLevel};
 pub use media::{Media, NotBase64};
 pub use notification::Notification;

@@ -45,7 +45,7 @@ pub enum Notification {
     PromptsChanged,
     /// It logs something.
     Log(LogMessage),
-    /// Somebody is done with what they were sent to a URL for.
+    /// Somebody is done with what they were sent to a URL for ([`UrlElicitation`](super::UrlElicitation)).
     ElicitationComplete {
         /// The id of that elicitation.
         elicitation_id: String,
@@ -90,7 +90,7 @@ impl Notification {
 
 impl Lease {
     /// Tells the server that the folders to work in are others now: it asks for them again. For platforms that answer
-    /// `roots/list`.
+    /// `roots/list`, such as with [`ClientFeatures::roots`](super::ClientFeatures::roots).
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 //! With the reference server for what is usual, and with servers that do as a test says for what is not. Reading single answers
 //! has unit tests beside the code.
 
+mod asked;
 mod everything;
 mod offers;
 mod replies;
@@ -64,6 +65,13 @@ impl Script {
         self.received().iter().filter_map(|message| message["method"].as_str().map(str::to_owned)).collect()
     }
 
+    /// What it was told of the platform's capabilities.
+    fn told(&self) -> Value {
+        let received = self.received.lock().unwrap();
+        let initialize = received.iter().find(|message| message["method"] == "initialize");
+        initialize.map(|message| message["params"]["capabilities"].clone()).unwrap_or_default()
+    }
+
     async fn serve(self: Arc<Self>, mut pipes: Pipes) {
         while let Some(line) = pipes.line().await {
             let message: Value = serde_json::from_str(&line).unwrap();
@@ -79,6 +87,8 @@ impl Script {
                     vec![json!({ "result": result })]
                 }
                 "notifications/initialized" => Vec::new(),
+                // An answer of the platform is told on.
+                "" => vec![json!({ "method": "answered", "params": message })],
                 method => (self.answers)(method, &message["params"]),
             };
             for mut answer in answers {
