@@ -126,7 +126,7 @@ mod tests {
             json!({ "type": "resource_link", "uri": "a:b", "name": "b" }),
         ];
 
-        let [a, b, c, d, e] = kinds.clone().map(Content::from);
+        let [a, b, c, d, e] = kinds.map(Content::from);
 
         assert!(matches!(a, Content::Text { text, .. } if text == "hello"));
         assert!(matches!(b, Content::Image { mime_type, .. } if mime_type == "image/png"));

@@ -106,6 +106,8 @@ impl Lease {
     ///
     /// A subscription is the connection's, and is lost with it: where [`Event::SessionOpened`](crate::Event) has another incarnation,
     /// subscribe again. It does not keep its session: that is closed when it was idle, unless a lease is held.
+    /// Over HTTP a server that forgets the session of the protocol forgets it too, and that session is made anew by the guest without
+    /// a word: whoever must not miss anything reads the resource now and then.
     ///
     /// # Errors
     ///

@@ -41,6 +41,9 @@ const INVALID_PARAMS: i32 = -32602;
 /// Answers a request, of which `Q` is what it asks.
 type Answering<Q, A> = Arc<dyn Fn(ServerRequest, Q) -> BoxFuture<'static, A> + Send + Sync>;
 
+/// Asks a model.
+type Sampling = Answering<SamplingRequest, Result<SamplingResult, SamplingRefusal>>;
+
 /// Answers what servers ask, with types. A handler for [`RuntimeBuilder::server_requests`](crate::RuntimeBuilder::server_requests)
 /// and [`TenantBuilder::server_requests`](crate::TenantBuilder::server_requests). Default: answers nothing, and announces that.
 ///
@@ -62,7 +65,7 @@ type Answering<Q, A> = Arc<dyn Fn(ServerRequest, Q) -> BoxFuture<'static, A> + S
 #[derive(Clone, Default)]
 pub struct ClientFeatures {
     roots: Option<Answering<(), Vec<Root>>>,
-    sampling: Option<(SamplingSupport, Answering<SamplingRequest, Result<SamplingResult, SamplingRefusal>>)>,
+    sampling: Option<(SamplingSupport, Sampling)>,
     forms: Option<Answering<FormElicitation, FormAnswer>>,
     urls: Option<Answering<UrlElicitation, UrlAnswer>>,
 }
