@@ -103,10 +103,10 @@ mod tests {
     fn module(functions: u32, bytes: u32) -> Vec<u8> {
         fn number(mut value: u32, to: &mut Vec<u8>) {
             while value >= 0x80 {
-                to.push((value & 0x7f) as u8 | 0x80);
+                to.push(value.to_le_bytes()[0] | 0x80);
                 value >>= 7;
             }
-            to.push(value as u8);
+            to.push(value.to_le_bytes()[0]);
         }
         fn section(id: u8, content: &[u8], to: &mut Vec<u8>) {
             to.push(id);

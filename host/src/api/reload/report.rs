@@ -63,6 +63,11 @@ pub enum Reloaded {
 }
 
 impl ReloadReport {
+    /// Whether all servers are as the catalog has them.
+    pub fn is_in_force(&self) -> bool {
+        self.kept().next().is_none()
+    }
+
     /// The servers that are not as the catalog has them, and why.
     pub fn kept(&self) -> impl Iterator<Item = (&ServerName, &str)> {
         self.servers.iter().filter_map(|reload| match &reload.outcome {

@@ -139,9 +139,9 @@ async fn however_fast_a_file_is_written_the_last_of_it_counts() {
     for number in 0..200 {
         let content = config(&format!("server-{number}"));
         if number % 2 == 0 {
-            fs::write(&scene.file, content).unwrap()
+            fs::write(&scene.file, content).unwrap();
         } else {
-            replace(&scene.file.clone(), &content)
+            replace(&scene.file.clone(), &content);
         }
         tokio::task::yield_now().await;
     }
