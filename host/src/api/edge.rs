@@ -5,7 +5,7 @@
 //! says has changed is not served as if it had not. So an edge above this module is shown what passes, and each tenant has its
 //! state. There is one edge, and the crate's root puts it here.
 
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     guest::Background,
     names::{ServerName, TenantName, UserName},
     policy::ToolRules,
+    session::Inspector,
 };
 
 /// The edge of a runtime.
@@ -63,6 +64,9 @@ pub(crate) trait TenantEdge: Any + Send + Sync {
         method: &str,
         subject: Option<&str>,
     ) -> IdempotenceHint;
+
+    /// Who looks at what guests say to a server, where they are the tenant's own.
+    fn inspector(&self, server: &ServerName) -> Arc<dyn Inspector>;
 
     /// A session has a connection, which may be to another version of the server than the one before.
     fn opened(&self, tenant: &Tenant, session: &SessionKey);

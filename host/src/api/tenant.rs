@@ -34,6 +34,7 @@ pub struct TenantBuilder {
     untrusted_catalog: Catalog,
     policy: Policy,
     guest: Option<Component>,
+    inspects_guests: bool,
     handler: Option<Arc<dyn ServerRequestHandler>>,
     tool_rules: ToolRules,
 }
@@ -47,6 +48,7 @@ impl TenantBuilder {
             untrusted_catalog: Catalog::new(),
             policy: Policy::new(),
             guest: None,
+            inspects_guests: false,
             tool_rules: ToolRules::new(),
             handler: None,
         }
@@ -80,6 +82,14 @@ impl TenantBuilder {
     pub fn guest(mut self, guest: Component) -> Self {
         self.guest = Some(guest);
         self
+    }
+
+    /// The same, of a guest that the tenant brings itself. It is not trusted: what it says to a server is looked at before, and a call
+    /// of a tool that [`ToolRules`] deny, that nobody has asked for, or that was sent already is
+    /// [`Error::GuestFault`]. So it is with every guest that the tenant gets later, by [`Tenant::upgrade`].
+    pub fn untrusted_guest(mut self, guest: Component) -> Self {
+        self.inspects_guests = true;
+        self.guest(guest)
     }
 
     /// Who answers requests of the tenant's servers, those that are about no user's call included. Default: the handler of the
@@ -141,6 +151,7 @@ impl TenantBuilder {
             admission: Current::new(admission),
             reloads: Reloads::new(own),
             guests,
+            inspects_guests: self.inspects_guests,
             standing: Standing::default(),
             share,
             handler: self.handler,
@@ -186,6 +197,7 @@ pub(super) struct Inner {
     pub(super) admission: Current<Admission>,
     pub(super) reloads: Reloads,
     pub(super) guests: Arc<Guests>,
+    pub(super) inspects_guests: bool,
     pub(super) standing: Standing,
     pub(super) share: Share,
     pub(super) places: Places,

@@ -12,13 +12,14 @@ use std::{
 };
 
 use super::{
-    admission::named_tool, catalog::Catalogs, notification::TOOLS_CHANGED, reading::Readers, rules::Rules, telemetry,
-    tool_call::CALL_TOOL,
+    admission::named_tool, catalog::Catalogs, inspection::Inspection, notification::TOOLS_CHANGED, reading::Readers,
+    rules::Rules, telemetry, tool_call::CALL_TOOL,
 };
 use crate::{
     Catalog, Error, Limits, ServerName, SessionKey, Tenant, TenantName, ToolRules, UserName,
     api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
     guest::Background,
+    session::Inspector,
 };
 
 /// MCP, for the core.
@@ -43,14 +44,14 @@ impl Edge for McpEdge {
         let labels =
             self.labels.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         let catalogs = Catalogs::new(limits, self.generations.clone());
-        let rules = RwLock::new(Arc::new(rules));
+        let rules = Arc::new(RwLock::new(Arc::new(rules)));
         Ok(Box::new(McpTenant { rules, catalogs, readers: Readers::new(background), labels }))
     }
 }
 
 /// What this module keeps of a tenant.
 pub(super) struct McpTenant {
-    rules: RwLock<Arc<Rules>>,
+    rules: Arc<RwLock<Arc<Rules>>>,
     catalogs: Catalogs,
     readers: Readers,
     labels: Arc<telemetry::Labels>,
@@ -116,6 +117,10 @@ impl TenantEdge for McpTenant {
             return IdempotenceHint::None;
         };
         self.catalogs.idempotence_hint(user, server, tool)
+    }
+
+    fn inspector(&self, server: &ServerName) -> Arc<dyn Inspector> {
+        Arc::new(Inspection { rules: self.rules.clone(), server: server.clone() })
     }
 
     fn opened(&self, tenant: &Tenant, session: &SessionKey) {

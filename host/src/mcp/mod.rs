@@ -37,6 +37,7 @@ mod contents;
 mod decode;
 mod edge;
 mod features;
+mod inspection;
 mod logging;
 mod media;
 mod notification;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     deadlines::{Deadlines, Due},
+    inspection::SaidFor,
     reply::{Outcome, ReplySender},
 };
 use crate::{Limits, MayHaveRun, names::UserName};
@@ -43,6 +44,8 @@ struct OpenCall {
     told: bool,
     /// Frames for it that were queued, those that were cut off the queue again not counted.
     frames: u32,
+    /// Those of them that the server has refused.
+    refused: u32,
     allowed: Duration,
     total: Duration,
     /// When it is due; not in the deadlines while it is paused or settled.
@@ -76,6 +79,20 @@ impl Calls {
     /// Whether its caller was told that nothing of it was sent, so that nothing may be sent any more.
     pub(super) fn must_stay_unsent(&self, id: u64) -> bool {
         self.open.get(&id).is_some_and(|call| call.settled && call.frames == 0)
+    }
+
+    /// What is known of it to whoever looks at what is said for it.
+    pub(super) fn said_for(&self, id: u64) -> Option<SaidFor<'_>> {
+        let call = self.open.get(&id)?;
+        let before = call.frames.saturating_sub(call.refused);
+        Some(SaidFor { method: &call.method, params: call.params.as_deref(), before })
+    }
+
+    /// The server has refused what was sent for it. That says nothing of whether it has run.
+    pub(super) fn refused(&mut self, id: u64) {
+        if let Some(call) = self.open.get_mut(&id) {
+            call.refused = call.refused.saturating_add(1);
+        }
     }
 
     /// Whether its caller still waits for its outcome.
@@ -126,6 +143,7 @@ impl Calls {
             settled: false,
             told: false,
             frames: 0,
+            refused: 0,
             allowed,
             total,
             due,

@@ -19,6 +19,7 @@ use super::{
     CallId, SessionInfo,
     calls::CallRequest,
     handover::{AssignedGuest, Carried, Handover, NotHandedOver},
+    inspection::Inspector,
     owner::{self, Inbox},
     reply::{Abandoned, Reply, ReplySender, reply},
     server_requests::Asker,
@@ -54,6 +55,8 @@ pub(crate) struct SessionSpec {
     pub(crate) client_info: Bytes,
     pub(crate) limits: Arc<Limits>,
     pub(crate) asker: Arc<dyn Asker>,
+    /// Who looks at what the guest says, where that is not the platform's.
+    pub(crate) inspector: Option<Arc<dyn Inspector>>,
 }
 
 /// What is particular to one client of a session.

@@ -178,6 +178,9 @@ impl Owner {
         if length > self.most_written() {
             return Err(self.fault(&format!("it wrote a frame of {length} bytes")));
         }
+        if self.is_inspected() {
+            self.inspect(&parts.concat(), call)?;
+        }
         // The connection may have ended in the same batch; whoever waits for an answer hears of that.
         let most = self.most_queued();
         let Some(link) = &mut self.link else { return Ok(()) };

@@ -78,7 +78,9 @@ impl Owner {
             let kill_at = self.close.borrow().unwrap_or(by_itself).min(Instant::now() + LAST_BURST);
             let goodbye = self.runner.handle(nanoseconds(self.began), vec![Event::Close]);
             if let Ok(Ok(batch)) = timeout_at(kill_at, goodbye).await {
-                queue_writes(&batch, link);
+                // Nobody is there to hear of the fault.
+                let may_be_said = |parts: &[&[u8]]| !self.is_inspected() || self.inspect(&parts.concat(), None).is_ok();
+                queue_writes(&batch, link, may_be_said);
             }
         }
         let _ = timeout(LAST_FRAMES, link.write_all()).await;

@@ -116,7 +116,10 @@ impl Owner {
             }
             None => None,
         };
-        let HttpRequest { method, target, headers, .. } = request;
+        let HttpRequest { method, target, headers, call, .. } = request;
+        if let Some(body) = &body {
+            self.inspect(body, call)?;
+        }
         let request = Request { method, target, headers, body };
         match check(&request, &self.component.info().headers) {
             Ok(()) => Ok(request),
@@ -211,6 +214,10 @@ impl Owner {
         exchange.is_stream = is_stream;
         if let (true, Some(due)) = (is_stream, exchange.due.take()) {
             self.deadlines.clear(due, Due::Exchange(id));
+        }
+        let was_sent = exchange.counts;
+        if let (400.., true, Some(call)) = (status, was_sent, call) {
+            self.calls.refused(call);
         }
         if let (UNAUTHORIZED, true, Some(call)) = (status, exchange.counts, call) {
             // "The request has not been applied" (RFC 9110, section 15.5.2).

@@ -18,6 +18,7 @@
 //! | `gather` | what the owner waits for, made into events |
 //! | `effects` | what the guest returned, checked and applied |
 //! | `handover` | another guest in the place of the present one |
+//! | `inspection` | what a guest says, looked at before it is said |
 //! | `payloads` | the bytes that the guest names |
 //! | `turn` | how long a session goes on before others do |
 //! | `calls` | open calls: their replies, params and deadlines |
@@ -39,6 +40,7 @@ mod exchange_effects;
 mod exchanges;
 mod gather;
 mod handover;
+mod inspection;
 mod link;
 #[cfg(test)]
 mod models;
@@ -64,6 +66,7 @@ pub(crate) use client::{Cancel, OpenCall, SessionSpec};
 pub(crate) use clients::{Observer, Session};
 pub use handover::Carried;
 pub(crate) use handover::{AssignedGuest, NotHandedOver, common_format};
+pub(crate) use inspection::{Inspector, SaidFor};
 pub(crate) use places::Places;
 pub(crate) use reply::Reply;
 pub(crate) use server_requests::{Asked, Asker};

@@ -59,11 +59,12 @@ pub(super) fn range(bytes: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
 }
 
 /// Queues the frames of a last batch, whose other effects nobody needs any more.
-pub(super) fn queue_writes(batch: &Batch, link: &mut Link) {
+pub(super) fn queue_writes(batch: &Batch, link: &mut Link, may_be_said: impl Fn(&[&[u8]]) -> bool) {
     let calls = Calls::default();
     for effect in &batch.effects {
         if let Effect::Write { frame, .. } = effect
             && let Ok(parts) = parts(frame, &batch.events, &calls)
+            && may_be_said(&parts)
         {
             link.queue(parts.iter().copied(), None);
         }

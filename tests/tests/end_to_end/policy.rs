@@ -4,6 +4,7 @@
 //! started, and one which is allowed is what was allowed. A file is a subject; this one has what they share.
 
 mod definitions;
+mod guests;
 mod masking;
 mod plan;
 mod secrets;

@@ -57,6 +57,7 @@ async fn spec() -> SessionSpec {
         client_info: Bytes::from_static(b"{}"),
         limits,
         asker: Arc::new(Silent),
+        inspector: None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use innkeeper_guest::Client;
 use innkeeper_guest::boundary::{
     Completion, Effect, Event, Fault, FaultKind, Guest, GuestInfo, Instant, Outcome, Outstanding, RestoreError,
-    SnapshotError,
+    Segment, SnapshotError, Write,
 };
 
 /// What stands before the name of the fault.
@@ -48,6 +48,7 @@ impl State {
     fn handle(&mut self, now: Instant, events: Vec<Event>) -> Vec<Effect> {
         self.events = self.events.saturating_add(u32::try_from(events.len()).unwrap_or(u32::MAX));
         let is_due = self.events >= DELAY;
+        let called = calls_of_tools(&events);
         let mut effects = self.client.handle(now, events);
         match fault() {
             "trap-later" if is_due => std::process::abort(),
@@ -55,10 +56,31 @@ impl State {
             // 4 MiB with each batch.
             "grow" => self.kept.push(vec![1; 4 << 20]),
             "lie-later" if is_due => effects.push(complete(u64::MAX)),
+            // Beside each call of a tool, one more.
+            "call-denied" => {
+                effects.extend(called.iter().map(|(id, _)| call_tool(Some(*id), b"{\"name\":\"secret\"}")))
+            }
+            "call-unasked" => effects.extend(called.iter().map(|(_, params)| call_tool(None, params))),
+            "call-twice" => effects.extend(called.iter().map(|(id, params)| call_tool(Some(*id), params))),
             _ => {}
         }
         effects
     }
+}
+
+/// The calls of tools among events, with their parameters.
+fn calls_of_tools(events: &[Event]) -> Vec<(u64, Vec<u8>)> {
+    let call = |event: &Event| match event {
+        Event::Call(call) if call.method == "tools/call" => Some((call.id, call.params.clone().unwrap_or_default())),
+        _ => None,
+    };
+    events.iter().filter_map(call).collect()
+}
+
+fn call_tool(call: Option<u64>, params: &[u8]) -> Effect {
+    let params = String::from_utf8_lossy(params);
+    let frame = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"one more\",\"method\":\"tools/call\",\"params\":{params}}}");
+    Effect::Write(Write { frame: vec![Segment::Bytes(frame.into_bytes())], call })
 }
 
 fn spin() -> ! {
