@@ -109,13 +109,8 @@ impl Caller {
         let pipe = self.folder.join(number.to_string());
         let path = CString::new(pipe.as_os_str().as_encoded_bytes()).expect("paths have no zeros");
         // SAFETY: mkfifo(3) reads the path, which ends with a zero.
-        assert_eq!(
-            unsafe { libc::mkfifo(path.as_ptr(), 0o600) },
-            0,
-            "{}: {}",
-            pipe.display(),
-            std::io::Error::last_os_error()
-        );
+        let made = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
+        assert_eq!(made, 0, "cannot make {}: {}", pipe.display(), std::io::Error::last_os_error());
         let (opened, opening) = oneshot::channel();
         let arguments = json!({ "pipe": pipe });
         // Not one of tokio's, which would wait for it where nobody ever opens the other end.

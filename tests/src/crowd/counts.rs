@@ -129,3 +129,24 @@ fn more_than_once(runs: impl Iterator<Item = u64>) -> u64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ran_twice_is_counted_once_for_each_kind_of_server() {
+        let counts = Counts::default();
+        let file = std::env::temp_dir().join(format!("innkeeper-counts-{}", std::process::id()));
+        let (framed, _) = (counts.next(Kind::Framed("waits"), true), counts.next(Kind::Process, false));
+        counts.next(Kind::Demo, true);
+        (0..2).for_each(|_| counts.ran(framed));
+        (0..2).for_each(|_| counts.asked_by_demo());
+        std::fs::write(&file, "ran\nran\n").unwrap();
+
+        let verdict = counts.verdict(&file, &[]);
+
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!((verdict.made, verdict.twice), (3, 3));
+    }
+}
