@@ -69,6 +69,8 @@ pub use api::{
     ServerReload, ServerRequest, ServerRequestHandler, SessionKey, SessionStatus, Status, Tenant, TenantBuilder,
     Upgrading, Watch,
 };
+#[cfg(feature = "config")]
+pub use api::{Followed, Following};
 pub use error::{Error, MayHaveRun, Phase, ServerError, ServerExit};
 pub use guest::{Component, ComponentSource};
 pub use isolation::{Isolation, ProcessLimits};

@@ -106,6 +106,8 @@ scenarios! {
     TellsEnvironment = "tells-environment",
     /// Answers `initialize` with an error that has its environment.
     RefusesWithEnvironment = "refuses-with-environment",
+    /// Offers resources and prompts with hostile names and contents: [`offers`].
+    HostileOffers = "hostile-offers",
     /// Reads nothing and writes nothing: what a grandchild does.
     Idle = "idle",
 }
@@ -156,6 +158,20 @@ pub mod tool {
 
     /// The variable that names the file of [`COUNT`]. A file, because a count in memory would not survive the process.
     pub const COUNT_FILE: &str = "AWKWARD_COUNT_FILE";
+}
+
+/// What [`Scenario::HostileOffers`] has to read.
+pub mod offers {
+    /// A small image at a URI with all that could break a line, a terminal or a path. Everything else is called so too.
+    pub const HOSTILE: &str = "file:///a\nb \u{1b}[2J\u{9b}\u{202e}/../../../outside.sh";
+    /// A large video.
+    pub const HUGE: &str = "big:../../video";
+    /// Its bytes.
+    pub const HUGE_BYTES: usize = 9_000_000;
+    /// An image whose base64 is none.
+    pub const BROKEN: &str = "broken:image";
+    /// Something that runs when it is opened.
+    pub const SCRIPT: &str = "file:///etc/run.sh";
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub enum Answer {
     Refused,
 }
 
-/// Answers requests of servers.
+/// Answers requests of servers. For those of MCP [`ClientFeatures`](crate::mcp::ClientFeatures) is one with types.
 ///
 /// ```
 /// use innkeeper::{Answer, ServerRequest, ServerRequestHandler, transport::BoxFuture};

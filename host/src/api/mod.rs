@@ -12,6 +12,7 @@
 //! | `current` | what is in force, and may be another in a moment |
 //! | `opening` | how a session is made |
 //! | `reload` | another catalog for a tenant whose sessions live |
+//! | `follow` | what is written to a file, a tenant has |
 //! | `edge` | what speaks the protocol by purpose, as this module sees it |
 //! | `lease` | [`Lease`]: the right to use a session |
 //! | `watch` | [`Watch`]: looking at one |
@@ -31,6 +32,8 @@ mod diagnosis;
 mod digest;
 mod edge;
 mod events;
+#[cfg(feature = "config")]
+mod follow;
 mod handler;
 mod lease;
 mod observer;
@@ -50,6 +53,8 @@ pub use catalog::{Catalog, Replace, Scope, Server};
 pub use diagnosis::Diagnosis;
 pub(crate) use edge::{Edge, IdempotenceHint, TenantEdge};
 pub use events::{Event, Events, Lagged};
+#[cfg(feature = "config")]
+pub use follow::{Followed, Following};
 pub use handler::{Answer, RefuseAll, ServerRequest, ServerRequestHandler};
 pub use lease::Lease;
 pub(crate) use operation::{CallEnded, ConnectionEnded};

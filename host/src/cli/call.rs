@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use innkeeper::{
     Error, Lease,
-    mcp::{Tool, ToolResult},
+    mcp::{Content, Tool, ToolResult},
 };
 use serde::{
     Serialize, Serializer,
@@ -19,6 +19,7 @@ use crate::{
     options::CallOptions,
     output::Report,
     page::Page,
+    save::{self, Folder, Outcome},
     servers::Servers,
     spinner::Spinner,
     target,
@@ -30,6 +31,7 @@ pub(crate) struct PreparedCall {
     server: String,
     tool: String,
     arguments: Map<String, Value>,
+    folder: Option<Folder>,
 }
 
 /// What a tool gave.
@@ -38,6 +40,9 @@ pub(crate) struct CallReport {
     server: String,
     tool: String,
     result: ToolResult,
+    /// What became of each piece of its content, where it was to be saved.
+    saved: Vec<Option<Outcome>>,
+    saving: bool,
 }
 
 impl PreparedCall {
@@ -51,7 +56,8 @@ impl PreparedCall {
             Some(source) => arguments::from_source(source, io::stdin().lock())?,
             None => arguments::from_pairs(&options.arguments)?,
         };
-        Ok(Self { server: server.to_owned(), tool: tool.to_owned(), arguments })
+        let folder = Folder::open(options.saving.out.as_deref())?;
+        Ok(Self { server: server.to_owned(), tool: tool.to_owned(), arguments, folder })
     }
 
     /// What to show while it takes long.
@@ -75,7 +81,19 @@ impl PreparedCall {
         if failed {
             self.check_that_tool_exists(&lease, &outcome).await?;
         }
-        Ok(CallReport { server: self.server, tool: self.tool, result: outcome? })
+        let result = outcome?;
+        drop(spinner);
+        let save = |content: &Content| Some(self.folder.as_ref()?.save(self.name_of(content), content.media()?));
+        let saved = result.content.iter().map(save).collect();
+        Ok(CallReport { saving: self.folder.is_some(), server: self.server, tool: self.tool, result, saved })
+    }
+
+    /// What a piece of content is called: a resource by where it is, all else by the tool.
+    fn name_of<'a>(&'a self, content: &'a Content) -> &'a str {
+        match content {
+            Content::Resource { resource, .. } => &resource.uri,
+            _ => &self.tool,
+        }
     }
 
     async fn call(&self, lease: &Lease, deadline: Option<Duration>, spinner: &Spinner) -> Result<ToolResult, Error> {
@@ -112,7 +130,7 @@ impl PreparedCall {
 
 impl Report for CallReport {
     fn write_text(&self, page: &mut Page) {
-        content::write(page, &self.result);
+        content::write(page, &self.result, &self.saved);
     }
 
     fn remark(&self) -> Option<&str> {
@@ -120,7 +138,7 @@ impl Report for CallReport {
     }
 
     fn exit(&self) -> Exit {
-        if self.result.is_error { Exit::ToolError } else { Exit::Success }
+        if self.result.is_error { Exit::ToolError } else { content::exit_of(&self.saved) }
     }
 }
 
@@ -128,10 +146,13 @@ impl Serialize for CallReport {
     /// The result as the server sent it, members included that this program does not know.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let result: &RawValue = serde_json::from_slice(&self.result.raw).map_err(S::Error::custom)?;
-        let mut map = serializer.serialize_map(Some(3))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("server", &self.server)?;
         map.serialize_entry("tool", &self.tool)?;
         map.serialize_entry("result", result)?;
+        if self.saving {
+            map.serialize_entry("saved", &save::to_json(self.saved.iter().flatten()))?;
+        }
         map.end()
     }
 }

@@ -1,28 +1,43 @@
-//! The result of a tool for people.
+//! What servers give, for people: results of tools, messages of prompts, contents of resources.
 //!
-//! Text is printed as it is, structured content as JSON that can be read, and everything else is described in a line: a
-//! terminal has no use for a picture in base64.
+//! Text is printed as it is, structured content as JSON that can be read, and everything else is described in a line, with the
+//! file where it was saved: a terminal has no use for a picture in base64.
 
-use innkeeper::mcp::{Content, ToolResult};
-use serde_json::{Map, Value};
+use innkeeper::mcp::{Content, Media, Resource, ResourceContents, ToolResult};
+use serde_json::Value;
 
-use crate::page::{Page, Style, bytes};
+use crate::{
+    exit::Exit,
+    page::{Page, Style, bytes, harmless},
+    save::Outcome,
+};
 
-/// Adds the result of a tool.
-pub(crate) fn write(page: &mut Page, result: &ToolResult) {
+/// Adds the result of a tool, with what became of each piece of it that was to be saved.
+pub(crate) fn write(page: &mut Page, result: &ToolResult, saved: &[Option<Outcome>]) {
     let structured = result.structured_content.as_ref();
-    for content in &result.content {
+    for (index, content) in result.content.iter().enumerate() {
         // Servers give structured content as text too, for clients that know no other; once is enough.
         if !structured.is_some_and(|structured| repeats(content, structured)) {
-            write_content(page, content);
+            write_content(page, content, saved.get(index).and_then(Option::as_ref));
         }
     }
     if let Some(structured) = structured {
         page.block(&pretty(structured));
     }
     if result.content.is_empty() && structured.is_none() {
-        page.styled(Style::Dim, "(no content)").end_line();
+        write_nothing(page);
     }
+}
+
+/// Says that there is nothing, where something was expected.
+pub(crate) fn write_nothing(page: &mut Page) {
+    page.styled(Style::Dim, "(no content)").end_line();
+}
+
+/// The exit status that saving means.
+pub(crate) fn exit_of(saved: &[Option<Outcome>]) -> Exit {
+    let failure = saved.iter().flatten().find_map(|outcome| outcome.as_ref().err());
+    failure.map_or(Exit::Success, |failure| failure.exit)
 }
 
 fn repeats(content: &Content, structured: &Value) -> bool {
@@ -32,48 +47,51 @@ fn repeats(content: &Content, structured: &Value) -> bool {
     }
 }
 
-fn write_content(page: &mut Page, content: &Content) {
+/// Adds a piece of content, with what became of it where it was to be saved.
+pub(crate) fn write_content(page: &mut Page, content: &Content, saved: Option<&Outcome>) {
     match content {
         Content::Text { text, .. } => {
             page.block(text);
         }
-        Content::Image { data, mime_type, .. } => describe(page, &encoded("image", mime_type, data)),
-        Content::Audio { data, mime_type, .. } => describe(page, &encoded("audio", mime_type, data)),
-        Content::Resource { uri, mime_type, text, raw } => {
-            describe(page, &resource(uri, mime_type.as_deref(), raw));
-            if let Some(text) = text {
-                page.block(text);
-            }
+        Content::Image { mime_type, .. } => {
+            describe(page, &format!("image {mime_type}{}", size(content.media())), saved);
         }
-        Content::ResourceLink { uri, name, .. } => {
-            let name = name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
-            describe(page, &format!("link{name} {uri}"));
+        Content::Audio { mime_type, .. } => {
+            describe(page, &format!("audio {mime_type}{}", size(content.media())), saved);
+        }
+        Content::Resource { resource, .. } => write_contents(page, resource, saved),
+        Content::ResourceLink { resource: Resource { uri, name, .. } } => {
+            let name = if name == uri { String::new() } else { format!(" {name:?}") };
+            describe(page, &format!("link{name} {uri}"), saved);
         }
         Content::Other(value) => {
             page.block(&pretty(value));
         }
-        _ => describe(page, "content of a kind that this program does not know"),
+        _ => describe(page, "content of a kind that this program does not know", saved),
     }
 }
 
-fn resource(uri: &str, mime_type: Option<&str>, raw: &Map<String, Value>) -> String {
-    let mime_type = mime_type.map(|mime_type| format!(" {mime_type}")).unwrap_or_default();
-    let blob = raw.get("resource").and_then(|resource| resource.get("blob")).and_then(Value::as_str);
-    let size = blob.map(|blob| format!(", {}", bytes(decoded_length(blob)))).unwrap_or_default();
-    format!("resource {uri}{mime_type}{size}")
+/// Adds what is in a resource, with what became of it where it was to be saved.
+pub(crate) fn write_contents(page: &mut Page, contents: &ResourceContents, saved: Option<&Outcome>) {
+    let mime_type = contents.mime_type.as_ref().map(|mime_type| format!(" {mime_type}")).unwrap_or_default();
+    describe(page, &format!("resource {}{mime_type}{}", contents.uri, size(contents.media())), saved);
+    if let Some(text) = &contents.text {
+        page.block(text);
+    }
 }
 
-fn encoded(kind: &str, mime_type: &str, data: &str) -> String {
-    format!("{kind} {mime_type}, {}", bytes(decoded_length(data)))
+fn size(media: Option<Media<'_>>) -> String {
+    media.map(|media| format!(", {}", bytes(media.size()))).unwrap_or_default()
 }
 
-fn describe(page: &mut Page, description: &str) {
-    page.styled(Style::Dim, &format!("[{description}]")).end_line();
-}
-
-/// How many bytes a base64 text (RFC 4648, section 4) stands for.
-fn decoded_length(base64: &str) -> usize {
-    base64.trim_end_matches('=').len() * 3 / 4
+/// A description is one line, also in a pipe, whatever a server put into it.
+fn describe(page: &mut Page, description: &str, saved: Option<&Outcome>) {
+    page.styled(Style::Dim, &format!("[{}]", harmless(description)));
+    match saved {
+        None => page.end_line(),
+        Some(Ok(saved)) => page.push(&format!(" {}", saved.path.display())).end_line(),
+        Some(Err(failure)) => page.push(" ").failure(failure),
+    };
 }
 
 fn pretty(value: &Value) -> String {
@@ -87,12 +105,12 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Content {
-        Content::Text { text: text.into(), raw: Map::new() }
+        json!({ "type": "text", "text": text }).into()
     }
 
     fn shown(contents: &[Content]) -> String {
         let mut page = Page::new(false, false);
-        contents.iter().for_each(|content| write_content(&mut page, content));
+        contents.iter().for_each(|content| write_content(&mut page, content, None));
         page.text().to_owned()
     }
 
@@ -103,22 +121,28 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_described() {
-        let raw = Map::new;
-        let blob = json!({ "resource": { "blob": "AAAA" } }).as_object().cloned().unwrap_or_default();
         let contents = [
-            Content::Image { data: "A".repeat(16 * 1024), mime_type: "image/png".into(), raw: raw() },
-            Content::Audio { data: "AA==".into(), mime_type: "audio/wav".into(), raw: raw() },
-            Content::Resource { uri: "a:b".into(), mime_type: None, text: Some("inside".into()), raw: raw() },
-            Content::Resource { uri: "a:c".into(), mime_type: Some("x/y".into()), text: None, raw: blob },
-            Content::ResourceLink { uri: "a:d".into(), name: Some("the d".into()), raw: raw() },
-            Content::Other(json!({ "type": "smell" })),
-        ];
+            json!({ "type": "image", "data": "A".repeat(16 * 1024), "mimeType": "image/png" }),
+            json!({ "type": "audio", "data": "AA==", "mimeType": "audio/wav" }),
+            json!({ "type": "resource", "resource": { "uri": "a:b", "text": "inside" } }),
+            json!({ "type": "resource", "resource": { "uri": "a:c", "mimeType": "x/y", "blob": "AAAA" } }),
+            json!({ "type": "resource_link", "uri": "a:d", "name": "the d" }),
+            json!({ "type": "smell" }),
+        ]
+        .map(Content::from);
 
         assert_eq!(
             shown(&contents),
             "[image image/png, 12 KiB]\n[audio audio/wav, 1 B]\n[resource a:b]\ninside\n[resource a:c x/y, 3 B]\n\
              [link \"the d\" a:d]\n{\n  \"type\": \"smell\"\n}\n"
         );
+    }
+
+    #[test]
+    fn a_description_is_one_line_whatever_a_server_put_into_it() {
+        let link = json!({ "type": "resource_link", "uri": "a:\n[image image/png, 1 B]\u{1b}[2J", "name": "n" });
+
+        assert_eq!(shown(&[link.into()]), "[link \"n\" a:\u{fffd}[image image/png, 1 B]\u{fffd}[2J]\n");
     }
 
     #[test]

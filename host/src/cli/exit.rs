@@ -104,6 +104,16 @@ impl Failure {
         Self::new(Exit::Server, "servers_failed", format!("{failed} of {all} servers failed"))
     }
 
+    /// Some of what a server offers could not be listed.
+    pub(crate) fn lists(failed: usize) -> Self {
+        Self::new(Exit::Server, "lists_failed", format!("{failed} of the server's lists could not be had"))
+    }
+
+    /// Something that a server sent could not be saved.
+    pub(crate) fn unsaved(message: impl Into<String>) -> Self {
+        Self::new(Exit::Server, "not_saved", message)
+    }
+
     /// A signal ended the command.
     pub(crate) fn interrupted(signal: u8) -> Self {
         Self::new(Exit::Signal(signal), "interrupted", "interrupted")

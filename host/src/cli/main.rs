@@ -11,6 +11,7 @@ mod doctor;
 mod each;
 mod exit;
 mod hosting;
+mod inspect;
 mod interrupt;
 mod list;
 mod logging;
@@ -18,6 +19,11 @@ mod options;
 mod output;
 mod page;
 mod ping;
+mod prompt;
+mod prompts;
+mod read;
+mod resources;
+mod save;
 mod secrets;
 mod servers;
 mod signature;
@@ -33,8 +39,10 @@ use crate::{
     call::PreparedCall,
     exit::{Exit, Failure},
     hosting::with_host,
-    options::{AdHoc, CallOptions, ConfigVerb, GlobalOptions, Options, Verb},
+    options::{AdHoc, CallOptions, ConfigVerb, GlobalOptions, Options, PromptOptions, ReadOptions, Verb},
     output::Output,
+    prompt::PreparedPrompt,
+    read::PreparedRead,
     servers::Servers,
     spinner::Spinner,
 };
@@ -58,6 +66,11 @@ fn run(Options { global, verb }: Options) -> Exit {
         Verb::Tools { server, ad_hoc } => tools(server.as_deref(), &ad_hoc, &global),
         Verb::Ping { server, ad_hoc } => ping(server.as_deref(), &ad_hoc, &global),
         Verb::Call(options) => call(&options, &global),
+        Verb::Resources { server, ad_hoc } => resources(server.as_deref(), &ad_hoc, &global),
+        Verb::Read(options) => read(&options, &global),
+        Verb::Prompts { server, ad_hoc } => prompts(server.as_deref(), &ad_hoc, &global),
+        Verb::Prompt(options) => prompt(&options, &global),
+        Verb::Inspect { server, ad_hoc } => inspect(server.as_deref(), &ad_hoc, &global),
     };
     exit.unwrap_or_else(|failure| output.failure(&failure))
 }
@@ -90,6 +103,51 @@ fn call(call: &CallOptions, options: &GlobalOptions) -> Result<Exit, Failure> {
     block_on(with_host(&servers, options, async |host| {
         let spinner = Spinner::start(call.describe(), options.verbose == 0);
         call.run(&host, options.timeout, spinner).await
+    }))
+}
+
+fn resources(server: Option<&str>, ad_hoc: &AdHoc, options: &GlobalOptions) -> Result<Exit, Failure> {
+    let servers = Servers::choose(ad_hoc, options)?;
+    let names = servers.select(server)?;
+    block_on(with_host(&servers, options, async |host| {
+        let spinner = Spinner::start(opening(&names), options.verbose == 0);
+        resources::run(&host, names, spinner).await
+    }))
+}
+
+fn read(read: &ReadOptions, options: &GlobalOptions) -> Result<Exit, Failure> {
+    let servers = Servers::choose(&read.ad_hoc, options)?;
+    let read = PreparedRead::new(read, &servers)?;
+    block_on(with_host(&servers, options, async |host| {
+        let spinner = Spinner::start(read.describe(), options.verbose == 0);
+        read.run(&host, spinner).await
+    }))
+}
+
+fn prompts(server: Option<&str>, ad_hoc: &AdHoc, options: &GlobalOptions) -> Result<Exit, Failure> {
+    let servers = Servers::choose(ad_hoc, options)?;
+    let names = servers.select(server)?;
+    block_on(with_host(&servers, options, async |host| {
+        let spinner = Spinner::start(opening(&names), options.verbose == 0);
+        prompts::run(&host, names, spinner).await
+    }))
+}
+
+fn prompt(prompt: &PromptOptions, options: &GlobalOptions) -> Result<Exit, Failure> {
+    let servers = Servers::choose(&prompt.ad_hoc, options)?;
+    let prompt = PreparedPrompt::new(prompt, &servers)?;
+    block_on(with_host(&servers, options, async |host| {
+        let spinner = Spinner::start(prompt.describe(), options.verbose == 0);
+        prompt.run(&host, spinner).await
+    }))
+}
+
+fn inspect(server: Option<&str>, ad_hoc: &AdHoc, options: &GlobalOptions) -> Result<Exit, Failure> {
+    let servers = Servers::choose(ad_hoc, options)?;
+    let name = servers.single(server)?;
+    block_on(with_host(&servers, options, async |host| {
+        let spinner = Spinner::start(format!("inspecting {name}"), options.verbose == 0);
+        inspect::run(&host, name, spinner).await
     }))
 }
 

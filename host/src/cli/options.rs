@@ -26,6 +26,8 @@ Examples:
   innkeeper call time.convert_time time=16:30      a tool of one of them
   innkeeper tools -- npx -y @scope/server          tools of a server that is in no file
   innkeeper tools --url http://localhost:3001/mcp  the same over HTTP
+  innkeeper read files file:///notes.txt           a resource of a server
+  innkeeper inspect files                          what it is, what it offers, and how fast
 
 Exit status:
   0    fine
@@ -77,6 +79,34 @@ pub(crate) enum Verb {
     },
     /// Call a tool
     Call(CallOptions),
+    /// List the resources of one server, or of all that are enabled
+    Resources {
+        /// A server of the configuration
+        #[arg(conflicts_with_all = ["command", "url"])]
+        server: Option<String>,
+        #[command(flatten)]
+        ad_hoc: AdHoc,
+    },
+    /// Read a resource
+    Read(ReadOptions),
+    /// List the prompts of one server, or of all that are enabled
+    Prompts {
+        /// A server of the configuration
+        #[arg(conflicts_with_all = ["command", "url"])]
+        server: Option<String>,
+        #[command(flatten)]
+        ad_hoc: AdHoc,
+    },
+    /// Get a prompt, filled in
+    Prompt(PromptOptions),
+    /// Say what a server is and offers, and how long each step with it takes
+    Inspect {
+        /// A server of the configuration; may be left out where there is only one
+        #[arg(conflicts_with_all = ["command", "url"])]
+        server: Option<String>,
+        #[command(flatten)]
+        ad_hoc: AdHoc,
+    },
     /// Open one server, or all that are enabled, and measure a ping
     Ping {
         /// A server of the configuration
@@ -110,7 +140,50 @@ pub(crate) struct CallOptions {
     pub(crate) args: Option<String>,
 
     #[command(flatten)]
+    pub(crate) saving: Saving,
+
+    #[command(flatten)]
     pub(crate) ad_hoc: AdHoc,
+}
+
+/// What to read.
+#[derive(Args, Debug)]
+pub(crate) struct ReadOptions {
+    /// The server and the URI of the resource; with a server after `--` or `--url`, just the URI
+    #[arg(value_names = ["SERVER", "URI"], required = true, num_args = 1..=2)]
+    pub(crate) words: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) saving: Saving,
+
+    #[command(flatten)]
+    pub(crate) ad_hoc: AdHoc,
+}
+
+/// Which prompt to get, and what to fill it in with.
+#[derive(Args, Debug)]
+pub(crate) struct PromptOptions {
+    /// The server, the name of the prompt, and its arguments as key=value; with a server after `--` or `--url`, no SERVER
+    #[arg(value_names = ["SERVER", "NAME", "KEY=VALUE"], required = true, num_args = 1..)]
+    pub(crate) words: Vec<String>,
+
+    /// All arguments as one JSON object, from a file with @FILE, from standard input with -
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) args: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) saving: Saving,
+
+    #[command(flatten)]
+    pub(crate) ad_hoc: AdHoc,
+}
+
+/// What to do with what is not text.
+#[derive(Args, Debug)]
+pub(crate) struct Saving {
+    /// A folder to save images, sounds and other files in, which is made where it is not there. No file is ever written over
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A server that is in no file.
@@ -206,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_text_can_be_saved_by_each_verb_that_gives_some() {
+        for line in [["call", "a.b"], ["read", "a:b"], ["prompt", "a"]] {
+            let options =
+                parse(&[&line[..], &["--out", "folder", "--", "server"]].concat()).expect("a valid command line");
+
+            let (saving, ad_hoc) = match options.verb {
+                Verb::Call(CallOptions { saving, ad_hoc, .. })
+                | Verb::Read(ReadOptions { saving, ad_hoc, .. })
+                | Verb::Prompt(PromptOptions { saving, ad_hoc, .. }) => (saving, ad_hoc),
+                other => panic!("another verb: {other:?}"),
+            };
+            assert_eq!((saving.out, ad_hoc.command), (Some("folder".into()), vec!["server".to_owned()]));
+        }
+    }
+
+    #[test]
     fn all_arguments_may_come_from_one_place() {
         for source in ["{\"a\": 1}", "@file.json", "-"] {
             assert_eq!(call(&["call", "a.b", "--args", source]).args.as_deref(), Some(source));
@@ -214,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_contradicts_itself_is_refused() {
-        let lines: [&[&str]; 9] = [
+        let lines: [&[&str]; 14] = [
             &["tools", "time", "--url", "https://example.com/mcp"],
             &["ping", "time", "--url", "https://example.com/mcp"],
             &["tools", "--url", "https://example.com/mcp", "--", "server"],
@@ -224,6 +313,11 @@ mod tests {
             &["ping", "time", "--", "server"],
             &["tools", "--config", "a.json", "--", "server"],
             &["call"],
+            &["read"],
+            &["read", "a", "b", "c"],
+            &["prompt"],
+            &["resources", "time", "--", "server"],
+            &["inspect", "time", "--url", "https://example.com/mcp"],
         ];
 
         for line in lines {

@@ -8,6 +8,9 @@ use std::fmt::Write;
 
 use crate::exit::Failure;
 
+/// Characters of a description that are shown: more than two lines are for `--json`.
+const DESCRIPTION: usize = 160;
+
 /// A text under construction.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -85,6 +88,14 @@ impl Page {
         self
     }
 
+    /// Adds what is worth a line of a description, below what it describes.
+    pub(crate) fn summary(&mut self, description: Option<&str>) -> &mut Self {
+        if let Some(summary) = description.and_then(summary) {
+            self.push("      ").styled(Style::Dim, &summary).end_line();
+        }
+        self
+    }
+
     /// Adds rows with their cells below each other. The last cell of a row is as wide as it is.
     pub(crate) fn table(&mut self, rows: &[Vec<Cell>]) -> &mut Self {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -132,6 +143,17 @@ pub(crate) fn harmless(text: &str) -> String {
 
 fn shown(character: char) -> char {
     if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
+}
+
+/// The first line that says something, cut where it is long.
+fn summary(text: &str) -> Option<String> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let mut characters = line.chars();
+    let mut summary: String = characters.by_ref().take(DESCRIPTION).collect();
+    if characters.next().is_some() {
+        summary.push_str("...");
+    }
+    Some(summary)
 }
 
 fn cell_width(cell: &Cell) -> usize {
@@ -229,5 +251,19 @@ mod tests {
         for (count, text) in cases {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    #[test]
+    fn a_summary_is_the_first_line_that_says_something() {
+        assert_eq!(summary("\n  Converts times.\nIn detail: ..."), Some("Converts times.".into()));
+        assert_eq!(summary(" \n"), None);
+    }
+
+    #[test]
+    fn a_long_summary_is_cut() {
+        let summary = summary(&"ä".repeat(200)).expect("there is text");
+
+        assert_eq!(summary.chars().count(), DESCRIPTION + 3);
+        assert!(summary.ends_with("ä..."));
     }
 }

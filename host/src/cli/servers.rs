@@ -134,6 +134,18 @@ impl Servers {
         Ok(names)
     }
 
+    /// The one server that is named, or the only one that there is.
+    pub(crate) fn single(&self, name: Option<&str>) -> Result<String, Failure> {
+        let mut names = self.select(name)?;
+        match (names.pop(), names.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (last, _) => {
+                let all = names.into_iter().chain(last).map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                Err(Failure::usage("no server is named").hint(format!("name one of {}", all.join(", "))))
+            }
+        }
+    }
+
     /// The only server, where one was given on the command line.
     pub(crate) fn only(&self) -> Option<&str> {
         match (&self.path, self.enabled.keys().next()) {

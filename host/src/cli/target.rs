@@ -31,6 +31,24 @@ pub(crate) fn split<'a>(target: &'a str, servers: &'a Servers) -> Result<(&'a st
     }
 }
 
+/// The server and what follows it: the first word, or the only server, where that was given on the command line.
+pub(crate) fn lead<'a>(
+    words: &'a [String],
+    servers: &'a Servers,
+    usage: &str,
+) -> Result<(&'a str, &'a str, &'a [String]), Failure> {
+    let (server, words) = match (servers.only(), words) {
+        (Some(server), words) => (server, words),
+        (None, [server, words @ ..]) => (servers.find(server)?, words),
+        (None, []) => return Err(Failure::usage("no server is named").hint(format!("write innkeeper {usage}"))),
+    };
+    match words {
+        [subject, rest @ ..] => Ok((server, subject, rest)),
+        [] => Err(Failure::usage(format!("`{server}` is a server, and nothing of it is named"))
+            .hint(format!("write innkeeper {usage}"))),
+    }
+}
+
 fn see_tools(server: &str) -> String {
     format!("`innkeeper tools {server}` lists those that it has")
 }
@@ -117,6 +135,21 @@ mod tests {
             split_of("convert"),
             Err("`convert` does not name a tool of a server; write SERVER.TOOL, or give the server after `--` or with --url".into())
         );
+    }
+
+    #[test]
+    fn a_server_leads_what_is_meant_of_it() {
+        let servers = servers();
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let (both, alone, unknown) = (words(&["time", "a:b", "c"]), words(&["time"]), words(&["tme", "a:b"]));
+
+        let (server, subject, rest) = lead(&both, &servers, "read SERVER URI").expect("all is there");
+
+        assert_eq!((server, subject, rest), ("time", "a:b", &both[2..]));
+        let nothing = lead(&alone, &servers, "read SERVER URI").expect_err("no URI");
+        assert_eq!(nothing.hint.as_deref(), Some("write innkeeper read SERVER URI"));
+        let unknown = lead(&unknown, &servers, "read SERVER URI").expect_err("no such server");
+        assert_eq!(unknown.message, "there is no server `tme`");
     }
 
     #[test]

@@ -15,9 +15,6 @@ use crate::{
     spinner::Spinner,
 };
 
-/// Characters of a description that are shown: more than two lines are for `--json`.
-const DESCRIPTION: usize = 160;
-
 /// The tools of a server.
 #[derive(Debug, Serialize)]
 pub(crate) struct ToolList {
@@ -65,38 +62,5 @@ fn write_tool(page: &mut Page, tool: &Tool) {
         page.push(" ").push(&arguments);
     }
     page.end_line();
-    let text = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
-    if let Some(summary) = summary(text) {
-        page.push("      ").styled(Style::Dim, &summary).end_line();
-    }
-}
-
-/// The first line that says something, cut where it is long.
-fn summary(text: &str) -> Option<String> {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    let mut characters = line.chars();
-    let mut summary: String = characters.by_ref().take(DESCRIPTION).collect();
-    if characters.next().is_some() {
-        summary.push_str("...");
-    }
-    Some(summary)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_is_the_first_line_that_says_something() {
-        assert_eq!(summary("\n  Converts times.\nIn detail: ..."), Some("Converts times.".into()));
-        assert_eq!(summary(" \n"), None);
-    }
-
-    #[test]
-    fn a_long_summary_is_cut() {
-        let summary = summary(&"ä".repeat(200)).expect("there is text");
-
-        assert_eq!(summary.chars().count(), DESCRIPTION + 3);
-        assert!(summary.ends_with("ä..."));
-    }
+    page.summary(tool.description.as_deref().or(tool.title.as_deref()));
 }

@@ -16,6 +16,7 @@ use super::{
     GuestFault,
     bindings::Linked,
     boundary::GuestInfo,
+    codes::check_code,
     engine::GuestEngine,
     instance::{self, State},
     runner::Runner,
@@ -61,15 +62,24 @@ pub(super) struct Code {
 
 impl Component {
     pub(crate) async fn load(engine: &Arc<GuestEngine>, source: ComponentSource) -> Result<Self, Error> {
-        let engine = engine.clone();
-        // Compiling takes a tenth of a second of CPU time: not on the embedder's workers.
-        let code = tokio::task::spawn_blocking(move || {
+        // Reading takes as long as the disk does, and compiling a tenth of a second of CPU time: not on the embedder's workers.
+        let failed = |error| refused(format!("loading it failed: {error}"));
+        let (bytes, digest) = tokio::task::spawn_blocking(move || {
             let bytes = read(source)?;
-            let linked = compile(&engine, &bytes)?;
-            Ok::<_, Error>(Arc::new(Code { linked, digest: digest(&bytes), engine }))
+            let digest = digest(&bytes);
+            Ok::<_, Error>((bytes, digest))
         })
         .await
-        .map_err(|error| refused(format!("compiling it failed: {error}")))??;
+        .map_err(failed)??;
+        let compiled = async {
+            let (engine, digest) = (engine.clone(), digest.clone());
+            let compiling = tokio::task::spawn_blocking(move || {
+                let linked = compile(&engine, &bytes)?;
+                Ok(Arc::new(Code { linked, digest, engine }))
+            });
+            compiling.await.map_err(failed)?
+        };
+        let code = engine.codes.get(&digest, compiled).await?;
 
         let info = describe(&code).await.map_err(|fault| refused(format!("its trial run failed: {fault}")))?;
         check_info(&info)?;
@@ -169,6 +179,7 @@ fn compile(engine: &GuestEngine, bytes: &[u8]) -> Result<Linked<State>, Error> {
         Some([0, b'a', b's', b'm', ..]) => {}
         _ => return Err(refused("it is not WebAssembly in binary form".into())),
     }
+    check_code(bytes).map_err(refused)?;
     let engine = &engine.engine;
     let component = wasmtime::component::Component::from_binary(engine, bytes)
         .map_err(|error| refused(format!("it does not compile: {error:#}")))?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Config, Engine, Strategy};
 
-use super::{background::Background, ticker::Ticker, workers::Workers};
+use super::{background::Background, codes::Codes, ticker::Ticker, workers::Workers};
 use crate::{Error, Limits};
 
 /// Stack of wasm code. The default guest recurses nowhere; 256 KiB leaves room for guests that parse recursively.
@@ -20,6 +20,7 @@ pub(crate) struct GuestEngine {
     pub(super) ticker: Ticker,
     pub(super) workers: Arc<Workers>,
     pub(super) limits: Arc<Limits>,
+    pub(super) codes: Codes,
 }
 
 impl GuestEngine {
@@ -28,7 +29,7 @@ impl GuestEngine {
             .map_err(|error| Error::System { what: "starting the wasm engine", reason: format!("{error:#}") })?;
         let ticker = Ticker::start(engine.weak())
             .map_err(|error| Error::System { what: "starting the epoch thread", reason: error.to_string() })?;
-        Ok(Arc::new(Self { engine, ticker, workers: Arc::new(Workers::new()), limits }))
+        Ok(Arc::new(Self { engine, ticker, workers: Arc::new(Workers::new()), limits, codes: Codes::default() }))
     }
 
     /// The low-priority threads, for work of one tenant's.

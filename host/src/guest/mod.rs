@@ -10,6 +10,7 @@
 //! | `bindings` | one frozen module per released version of the WIT package |
 //! | `engine` | the wasmtime engine, with a reason for every knob |
 //! | `component` | loading, checking and compiling components |
+//! | `codes` | compiled code: once for equal bytes, few at a time, bounded |
 //! | `instance` | one guest: its `Store`, its memory, its bounds |
 //! | `meter` | CPU and wall-clock budget of a burst |
 //! | `ticker` | the thread that advances the epoch while guests run |
@@ -22,6 +23,7 @@
 mod background;
 mod bindings;
 pub mod boundary;
+mod codes;
 mod component;
 mod engine;
 mod fault;

@@ -20,3 +20,20 @@ pub(super) fn required_text(object: &Map<String, Value>, key: &str, what: &str) 
 pub(super) fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
     Some(object.get(key)?.as_str()?.to_owned())
 }
+
+/// The objects of an array that must be there, each made into what it is.
+pub(super) fn list<T>(
+    mut result: Map<String, Value>,
+    key: &str,
+    what: &str,
+    read: impl Fn(Map<String, Value>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let Some(Value::Array(items)) = result.remove(key) else {
+        return Err(format!("the answer of the server has no array `{key}`"));
+    };
+    let item = |item| match item {
+        Value::Object(item) => read(item),
+        _ => Err(format!("{what} is not an object")),
+    };
+    items.into_iter().map(item).collect()
+}

@@ -12,16 +12,14 @@ use std::{
 };
 
 use super::{
-    admission::named_tool, catalog::Catalogs, reading::Readers, rules::Rules, telemetry, tool_call::CALL_TOOL,
+    admission::named_tool, catalog::Catalogs, notification::TOOLS_CHANGED, reading::Readers, rules::Rules, telemetry,
+    tool_call::CALL_TOOL,
 };
 use crate::{
     Catalog, Error, Limits, ServerName, SessionKey, Tenant, TenantName, ToolRules, UserName,
     api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
     guest::Background,
 };
-
-/// "Server Features / Tools / List Changed Notification".
-const LIST_CHANGED: &str = "notifications/tools/list_changed";
 
 /// MCP, for the core.
 #[derive(Default)]
@@ -125,7 +123,7 @@ impl TenantEdge for McpTenant {
     }
 
     fn notified(&self, tenant: &Tenant, session: &SessionKey, method: &str) {
-        if method == LIST_CHANGED {
+        if method == TOOLS_CHANGED {
             self.catalogs.announced(tenant, session);
         }
     }

@@ -52,7 +52,8 @@ pub(super) fn list(result: Bytes) -> Result<Vec<Tool>, String> {
     }
 }
 
-fn tool(value: Value) -> Result<Tool, String> {
+/// A tool, of a list or given to a model.
+pub(super) fn tool(value: Value) -> Result<Tool, String> {
     let Value::Object(raw) = value else { return Err("a tool is not an object".to_owned()) };
     let name = required_text(&raw, "name", "a tool")?;
     Ok(Tool {

@@ -177,7 +177,7 @@ impl ToolResult {
     fn new(raw: Bytes) -> Result<Self, String> {
         let mut result = object(&raw, "the tool's result")?;
         let content = match result.remove("content") {
-            Some(Value::Array(content)) => content.into_iter().map(Content::new).collect(),
+            Some(Value::Array(content)) => content.into_iter().map(Content::from).collect(),
             // Some servers leave it out where there is structured content.
             None => Vec::new(),
             Some(_) => return Err("the tool's result has a `content` that is no array".to_owned()),

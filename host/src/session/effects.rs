@@ -273,6 +273,8 @@ impl Owner {
             isolation: self.link.as_ref().and_then(Link::isolation),
             incarnation: self.incarnation,
             guest: self.component.to_string(),
+            connect: self.connected_at.saturating_duration_since(self.open_by - self.spec.limits.open),
+            handshake: self.connected_at.elapsed(),
         });
         tracing::debug!(revision = %info.revision, process = info.process, "the session is open");
         // In this order, so that whoever subscribes with a lease in hand hears of nothing that was before it.

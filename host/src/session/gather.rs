@@ -109,6 +109,7 @@ impl Owner {
             Heard::Call(None) => return Err(self.closing()),
             Heard::Connected(Ok((reached, place))) => {
                 self.place = self.place.take().or(place);
+                self.connected_at = Instant::now();
                 match reached {
                     Reached::Stream(connection) => {
                         self.link = Some(Link::new(connection, self.spec.limits.frame));

@@ -51,7 +51,7 @@ mod succession;
 mod turn;
 mod watched;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -103,4 +103,10 @@ pub struct SessionInfo {
     pub incarnation: u32,
     /// Name, version and digest of the guest.
     pub guest: String,
+    /// How long it took until there was something to speak over: a process was started, or an embedder's connector was done.
+    /// Waiting for a place among the sessions of the tenant is part of it. Over HTTP nothing is connected to before the first
+    /// request, which belongs to the handshake.
+    pub connect: Duration,
+    /// How long it took from there until calls reached the server.
+    pub handshake: Duration,
 }

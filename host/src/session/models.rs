@@ -175,6 +175,8 @@ fn replace_one_that_is_lost(lost: fn(&Session)) -> Explored {
             isolation: None,
             incarnation: 1,
             guest: String::new(),
+            connect: Duration::ZERO,
+            handshake: Duration::ZERO,
         });
         session.clients().opened(first.0.number, &info, session.now);
 

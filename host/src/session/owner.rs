@@ -131,6 +131,8 @@ pub(super) struct Owner {
     pub(super) began: Instant,
     /// When the present connection must be ready.
     pub(super) open_by: Instant,
+    /// When there was something to speak over, once there is.
+    pub(super) connected_at: Instant,
     pub(super) is_ready: bool,
     /// Bytes that were copied for the payloads of the present batch.
     pub(super) copied: usize,
@@ -260,6 +262,7 @@ impl Owner {
             pending_bytes: 0,
             began: Instant::now(),
             open_by: Instant::now(),
+            connected_at: Instant::now(),
             is_ready: false,
             copied: 0,
             turn,

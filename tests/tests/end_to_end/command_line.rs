@@ -12,6 +12,7 @@ mod doctor;
 mod environment;
 mod failures;
 mod interrupts;
+mod offers;
 mod package_runners;
 mod remote;
 mod secrets;

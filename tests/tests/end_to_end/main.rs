@@ -28,5 +28,6 @@ mod remote_servers;
 mod sessions;
 mod sources;
 mod state_machine;
+mod surface;
 mod tools;
 mod upgrades;

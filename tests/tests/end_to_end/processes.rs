@@ -9,6 +9,7 @@ mod folders;
 mod isolation;
 mod limits;
 mod package_runners;
+mod reloads;
 mod status;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};

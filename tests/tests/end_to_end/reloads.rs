@@ -2,6 +2,7 @@
 //!
 //! In virtual time, with servers in process. `leaks` has real ones, whose processes are counted.
 
+mod followed;
 mod orders;
 mod replaced;
 

@@ -63,6 +63,11 @@ pub enum Reloaded {
 }
 
 impl ReloadReport {
+    /// Whether all servers are as the catalog has them.
+    pub fn is_in_force(&self) -> bool {
+        self.kept().next().is_none()
+    }
+
     /// The servers that are not as the catalog has them, and why.
     pub fn kept(&self) -> impl Iterator<Item = (&ServerName, &str)> {
         self.servers.iter().filter_map(|reload| match &reload.outcome {
@@ -82,13 +87,13 @@ impl fmt::Display for ReloadReport {
                 Reloaded::Unchanged => unchanged += 1,
                 Reloaded::Updated => writeln!(f, "~ {server}, reconnected nothing")?,
                 Reloaded::Replaced { opened, unopened: 0 } => {
-                    writeln!(f, "~ {server}, sessions opened anew: {opened}")?
+                    writeln!(f, "~ {server}, sessions opened anew: {opened}")?;
                 }
                 Reloaded::Replaced { opened, unopened } => {
                     writeln!(f, "~ {server}, sessions opened anew: {opened}, that could not be: {unopened}")?;
                 }
                 Reloaded::Removed { sessions } => {
-                    writeln!(f, "- {server}, sessions left to their holders: {sessions}")?
+                    writeln!(f, "- {server}, sessions left to their holders: {sessions}")?;
                 }
                 Reloaded::Kept { reason } => writeln!(f, "! {server} stays as it was: {reason}")?,
             }

@@ -48,7 +48,7 @@ pub(super) async fn work(tenant: WeakTenant, mut target: watch::Receiver<Option<
         for (server, reason) in report.kept() {
             tracing::warn!(%server, reason, "a server stays as it was before the reload, and is tried again");
         }
-        let is_done = report.kept().next().is_none();
+        let is_done = report.is_in_force();
         let wait = {
             let Some(tenant) = tenant.upgrade() else { return };
             tenant.inner.reloads.told.send_replace(Some(report));

@@ -1,7 +1,7 @@
 //! A candidate for upgrades: the default guest under another name, with a fault where a test asks for one.
 //!
 //! Which fault is a matter of the component and not of a session, as with real candidates. So it stands in the component itself: a
-//! test changes [`FAULT`] in its bytes, after [`MARK`], and has another component. With the fault `none` it does all that the
+//! test changes `FAULT` in its bytes, after `MARK`, and has another component. With the fault `none` it does all that the
 //! default guest does, and takes over from it and gives over to it.
 
 #![cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "only the component exports it"))]

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::attacks;
 use crate::delivery::Delivery;
+use crate::offers;
 
 /// What the server answers to a revision that it does not know.
 const REVISION: &str = "2025-11-25";
@@ -79,6 +80,10 @@ impl Conversation {
             "tools/list" => self.list(id),
             "tools/call" => self.call(id, params),
             _ if id.is_null() || message.get("method").is_none() => {}
+            _ if self.scenario == Scenario::HostileOffers => match offers::answer(method, params) {
+                Some(result) => self.delivery.result(id, result),
+                None => self.delivery.error(id, METHOD_NOT_FOUND, "there is no such method"),
+            },
             _ => self.delivery.error(id, METHOD_NOT_FOUND, "there is no such method"),
         }
     }
@@ -96,9 +101,13 @@ impl Conversation {
             Scenario::WrongVersion => "1999-12-31",
             _ => REVISIONS.into_iter().find(|known| *known == wanted).unwrap_or(REVISION),
         };
+        let capabilities = match self.scenario {
+            Scenario::HostileOffers => offers::capabilities(),
+            _ => json!({ "tools": {}, "logging": {} }),
+        };
         let result = json!({
             "protocolVersion": revision,
-            "capabilities": { "tools": {}, "logging": {} },
+            "capabilities": capabilities,
             "serverInfo": { "name": "awkward-server", "version": env!("CARGO_PKG_VERSION") },
         });
         self.delivery.result(id, result);

@@ -10,13 +10,14 @@
 //!
 //! Here is what surrounds the conversation: the start, signals, the end.
 //! [`conversation`] reads and answers, [`delivery`] writes, [`descendants`] has
-//! the processes that a scenario starts, [`attacks`] what a server can try on
+//! the processes that a scenario starts, [`offers`] what it has beside tools, [`attacks`] what a server can try on
 //! processes that are not its own.
 
 mod attacks;
 mod conversation;
 mod delivery;
 mod descendants;
+mod offers;
 
 use std::env;
 use std::io::{self, Read, Write};

@@ -1,10 +1,14 @@
 //! The reference server "everything" over both transports of HTTP.
 
-use innkeeper::{Endpoint, Lease, Runtime};
+use innkeeper::{
+    Endpoint, Lease, Runtime,
+    mcp::{CompletionReference, Notification},
+};
 use innkeeper_tests::{artifacts, listening::Listening};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::{House, ended};
+use super::{BOUND, House, ended};
 use crate::platform::Platform;
 
 /// A server, and a house in which it may ask everything.
@@ -85,6 +89,34 @@ async fn a_call_of_it_that_is_dropped_leaves_the_session_usable() {
         assert_eq!((first.progress, first.total), (1.0, Some(36_000.0)));
         assert!(after.contains("Echo: after"), "{after}");
         assert_eq!(lease.ready().await.unwrap().incarnation, 1);
+        drop(lease);
+        house.close().await;
+    }
+}
+
+#[tokio::test]
+async fn its_resources_and_prompts_are_read_and_news_of_a_resource_come_unasked() {
+    const URI: &str = "demo://resource/dynamic/text/5";
+    for (_server, house) in [over_streamable_http().await, over_sse().await] {
+        let lease = house.lease().await;
+        let mut events = house.runtime.events();
+        let prompt = CompletionReference::Prompt("completable-prompt".into());
+
+        let resource = lease.read_resource(URI).await.unwrap();
+        let prompts = lease.prompts().await.unwrap();
+        let completion = lease.complete(&prompt, "department", "S", &[]).await.unwrap();
+        lease.subscribe(URI).await.unwrap();
+        call(&lease, "toggle-subscriber-updates", json!({})).await;
+        let updated = loop {
+            let event = timeout(BOUND, events.next()).await.unwrap().unwrap().unwrap();
+            if let Some(Notification::ResourceUpdated { uri }) = Notification::of(&event) {
+                break uri;
+            }
+        };
+
+        assert!(resource.contents[0].text.as_ref().is_some_and(|text| text.starts_with("Resource 5:")), "{resource:?}");
+        assert_eq!((prompts.len(), completion.values.len()), (4, 2));
+        assert_eq!(updated, URI);
         drop(lease);
         house.close().await;
     }

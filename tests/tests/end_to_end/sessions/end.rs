@@ -59,7 +59,7 @@ async fn closing_one_session_ends_its_leases_and_leaves_the_others() {
 #[tokio::test(start_paused = true)]
 async fn closing_a_tenant_leaves_the_others() {
     let (runtime, acme, _) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
-    let catalog = acme.catalog().clone();
+    let catalog = acme.catalog();
     let other = runtime.tenant("other").catalog(catalog).apply().await.unwrap();
     let lease = other.lease("alice", "scripted").await.unwrap();
     acme.lease("alice", "scripted").await.unwrap();

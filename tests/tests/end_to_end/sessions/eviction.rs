@@ -71,7 +71,7 @@ async fn no_tenant_loses_a_session_for_another() {
     let mut limits = limits_for_paused_clock();
     limits.sessions_per_runtime = 1;
     let (runtime, acme, _) = obedient(Runtime::builder().limits(limits)).await;
-    let other = runtime.tenant("other").catalog(acme.catalog().clone()).apply().await.unwrap();
+    let other = runtime.tenant("other").catalog(acme.catalog()).apply().await.unwrap();
     drop(acme.lease("alice", "scripted").await.unwrap());
 
     let refused = other.lease("bob", "scripted").await.unwrap_err();

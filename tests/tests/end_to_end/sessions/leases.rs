@@ -29,7 +29,7 @@ async fn a_call_under_way_holds_its_session_like_a_lease() {
 #[tokio::test(start_paused = true)]
 async fn a_tenant_that_is_made_anew_does_not_get_the_sessions_of_the_old() {
     let (runtime, old, connections) = obedient(Runtime::builder().limits(limits_for_paused_clock())).await;
-    let catalog = old.catalog().clone();
+    let catalog = old.catalog();
     let first = old.lease("alice", "scripted").await.unwrap().session().id;
 
     drop(old);

@@ -29,7 +29,7 @@ async fn a_call_takes_no_time_for_a_connection_of_another_user_that_hangs() {
         _ => Manner::Obeys,
     });
     let (runtime, acme) = tenant_of(Runtime::builder().limits(limits_for_paused_clock()), connector).await;
-    let other = runtime.tenant("other").catalog(acme.catalog().clone()).apply().await.unwrap();
+    let other = runtime.tenant("other").catalog(acme.catalog()).apply().await.unwrap();
     let early = acme.lease("alice", "scripted").await.unwrap();
     let hanging = [(&acme, "bob"), (&acme, "carol"), (&other, "bob"), (&other, "carol")].map(|(tenant, user)| {
         let tenant = tenant.clone();

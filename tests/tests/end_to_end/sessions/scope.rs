@@ -80,7 +80,7 @@ async fn users_of_a_tenant_share_a_session_where_the_catalog_says_so() {
 #[tokio::test(start_paused = true)]
 async fn two_tenants_never_share_one() {
     let (runtime, tenant, connections) = connections_of(Scope::Tenant).await;
-    let other = runtime.tenant("other").catalog(tenant.catalog().clone()).apply().await.unwrap();
+    let other = runtime.tenant("other").catalog(tenant.catalog()).apply().await.unwrap();
 
     let ours = tenant.lease("alice", "scripted").await.unwrap();
     let theirs = other.lease("alice", "scripted").await.unwrap();
