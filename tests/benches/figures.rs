@@ -1,10 +1,11 @@
 //! The figures that the README quotes: `cargo bench -p innkeeper-tests`.
 //!
 //! What is compared is interleaved in one run, round by round, because machines are noisy: the ratio of a round counts, and
-//! the median of the rounds with its spread is printed. Nothing here judges.
+//! the median of the rounds with its spread is printed. Nothing here judges, but that a
+//! live upgrade may cost no call.
 //!
-//! With words after `--`, only the sections of these names run: `guest`, `calls`, `fairness`, `command-line`. The variable
-//! `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
+//! With words after `--`, only the sections of these names run: `guest`, `calls`, `fairness`, `upgrades`, `command-line`. The
+//! variable `INNKEEPER_GUEST` names another component to measure in place of the embedded one.
 
 #[path = "figures/clocks.rs"]
 mod clocks;
@@ -12,6 +13,8 @@ mod clocks;
 mod fairness;
 #[path = "figures/neighbours.rs"]
 mod neighbours;
+#[path = "figures/upgrades.rs"]
+mod upgrades;
 
 use std::{
     collections::BTreeMap,
@@ -58,7 +61,7 @@ fn main() {
             Some(file) => ComponentSource::File(file.into()),
             None => ComponentSource::Embedded,
         };
-        let guest = innkeeper.load_component(source).await.expect("the guest loads");
+        let guest = innkeeper.load_component(source.clone()).await.expect("the guest loads");
         if wants("guest") {
             guest_alone(&guest).await;
         }
@@ -69,6 +72,9 @@ fn main() {
             // On a thread of the runtime, as what a platform does.
             let (innkeeper, guest) = (innkeeper.clone(), guest.clone());
             tokio::spawn(async move { fairness::fairness(&innkeeper, &guest).await }).await.expect("it does not panic");
+        }
+        if wants("upgrades") {
+            tokio::spawn(async move { upgrades::upgrades(&source).await }).await.expect("no live upgrade costs a call");
         }
         if wants("command-line") {
             command_line();

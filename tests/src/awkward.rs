@@ -130,7 +130,8 @@ pub mod tool {
     pub const ECHO: &str = "echo";
     /// Answers after `ms` milliseconds; not at all, if it is cancelled meanwhile. Other calls go on beside it.
     pub const SLEEP: &str = "sleep";
-    /// Adds a line to the file that [`COUNT_FILE`] names, and gives the number of lines.
+    /// Adds a line to the file that [`COUNT_FILE`] names, and gives the number of lines. Where its argument `pipe` names a pipe
+    /// (fifo(7)), it does so when whoever writes to that has closed it; other calls go on beside it.
     pub const COUNT: &str = "count";
     /// Gives `bytes` bytes.
     pub const FILL: &str = "fill";

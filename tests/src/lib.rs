@@ -10,7 +10,7 @@
 //!   can misbehave; one process, `awkward-server`, has them all. [`artifacts`]
 //!   finds what `cargo xtask` built and installed. [`in_process`] has servers that
 //!   need no process, [`http`] one that writes exact bytes, [`remote`] one of MCP over it, and
-//!   [`listening`] starts those that nobody here wrote. [`faulty`] has the guest that misbehaves. [`processes`] finds
+//!   [`listening`] starts those that nobody here wrote. [`crowd`] has many of them at once, each with a call under way. [`faulty`] has the guest that misbehaves. [`processes`] finds
 //!   processes that a run has left behind, by a mark or by who started them.
 //!   [`hosting`] runs a host in a process of its own, which may be killed, and in
 //!   which a test may do what harms others. [`schema_arguments`] makes arguments for
@@ -25,6 +25,7 @@
 pub mod artifacts;
 pub mod awkward;
 pub mod candidate;
+pub mod crowd;
 pub mod faulty;
 pub mod figures;
 pub mod hosting;

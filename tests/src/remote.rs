@@ -189,7 +189,12 @@ impl State {
             }
             "ask" => {
                 wire.write(event(&json!({ "jsonrpc": "2.0", "id": QUESTION, "method": "roots/list" }))).await;
-                let answer = self.answers.lock().await.recv().await?;
+                let answer = async { self.answers.lock().await.recv().await };
+                let answer = tokio::select! {
+                    answer = answer => answer?,
+                    // It is not to take the answer to the next one.
+                    () = wire.ended() => return None,
+                };
                 content(&answer.to_string())
             }
             "later" => {

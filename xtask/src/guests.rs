@@ -23,9 +23,11 @@ struct Guest {
 
 const DEFAULT: [Guest; 1] = [Guest { package: "innkeeper-guest", feature: Some("component"), imports: Imports::None }];
 
+const LATER: Guest = Guest { package: "innkeeper-v2-guest", feature: None, imports: Imports::None };
+
 const FOR_TESTS: [Guest; 8] = [
+    LATER,
     Guest { package: "innkeeper-redact-guest", feature: None, imports: Imports::None },
-    Guest { package: "innkeeper-v2-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-telegraph-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-candidate-guest", feature: None, imports: Imports::None },
     Guest { package: "innkeeper-courier-guest", feature: None, imports: Imports::None },
@@ -37,6 +39,11 @@ const FOR_TESTS: [Guest; 8] = [
 /// Builds the default guest to where the build script of `innkeeper` embeds it from.
 pub(crate) fn build_default(workspace: &Workspace) -> Result<()> {
     build(&DEFAULT, workspace, &workspace.root.join("host").join("component"))
+}
+
+/// Builds the guest that stands for a later version of the default one to `<target>/guests`.
+pub(crate) fn build_later(workspace: &Workspace) -> Result<()> {
+    build(&[LATER], workspace, &workspace.target.join("guests"))
 }
 
 /// Builds the guests that tests load from files to `<target>/guests`.

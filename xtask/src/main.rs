@@ -42,7 +42,8 @@ tasks:
                    200 users, churn and killed servers for 20 minutes or as many,
                    with the release build or that of the tests; the verdict, the
                    samples and a plot of them go to <target>/soak/
-  demo [ARG]...    build the default guest and the demo server, then run the demo
+  demo [ARG]...    build the default guest, a later version of it and the demo server,
+                   then run the demo
   platform [--seconds N]
                    install the real servers, build the default guest, then run
                    the agent platform of the examples
@@ -122,6 +123,7 @@ fn test(arguments: &[OsString]) -> Result<()> {
 fn demo(arguments: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
     guests::build_default(&workspace)?;
+    guests::build_later(&workspace)?;
     build_programs(&workspace)?;
     Tool::new(built(&workspace, "innkeeper-demo")).args(arguments).run("run the demo")
 }

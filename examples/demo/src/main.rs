@@ -1,17 +1,17 @@
 //! What Innkeeper does, in one run: `cargo xtask demo`.
 //!
 //! A sandboxed guest speaks MCP to the demo server: it lists tools, calls some, follows progress, cancels a call and answers
-//! a question of the server. At the end it prints what all of that cost.
+//! a question of the server. Another guest takes its place in the middle of a call. At the end it prints what all of that cost.
 
 mod person;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use innkeeper::{Catalog, ComponentSource, Lease, Runtime, Server, mcp::Content};
+use innkeeper::{Catalog, Component, ComponentSource, Lease, Runtime, Server, Tenant, Upgrade, mcp::Content};
 use serde_json::json;
 
 use crate::person::Person;
@@ -66,6 +66,10 @@ async fn main() -> Result<()> {
     let greeting = lease.call_tool("ask_name", &json!({}))?.start().await?;
     say(&text(&greeting.content));
 
+    heading("a call, and another guest in the middle of it: same process, same connection");
+    let later = runtime.load_component(ComponentSource::File(later_guest()?)).await?;
+    replace_guest(&acme, &lease, later).await?;
+
     heading("what it cost");
     say(&format!("{:.0} µs for a call of `echo`, the average of {CALLS} one after the other", echo(&lease).await?));
     say(&format!("{} for a second user's session, opened while the first is in use", second_user(&acme).await?));
@@ -84,8 +88,48 @@ async fn main() -> Result<()> {
 fn demo_server() -> Result<String> {
     let beside =
         std::env::current_exe()?.with_file_name(format!("innkeeper-demo-server{}", std::env::consts::EXE_SUFFIX));
-    ensure!(beside.is_file(), "{} is missing; `cargo xtask demo` builds it", beside.display());
+    built(&beside)?;
     beside.into_os_string().into_string().ok().context("the path of the demo server is not text")
+}
+
+/// The later version of the guest is built into cargo's target folder, which has a folder for each profile.
+fn later_guest() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("this program is not in a target folder of cargo")?;
+    let guest = target.join("guests").join("innkeeper_v2_guest.wasm");
+    built(&guest)?;
+    Ok(guest)
+}
+
+fn built(file: &Path) -> Result<()> {
+    ensure!(file.is_file(), "{} is missing; `cargo xtask demo` builds it", file.display());
+    Ok(())
+}
+
+/// Replaces the guest while a call is under way, of which one half is reported to the one guest and the other half to the other.
+async fn replace_guest(acme: &Tenant, lease: &Lease, later: Component) -> Result<()> {
+    let mut countdown = lease.call_tool("countdown", &json!({ "steps": 4, "delay_ms": 300 }))?.start();
+    say(&held_by(lease)?);
+    let mut reports = 0;
+    while let Some(report) = countdown.progress().await {
+        say(&format!("{} of {}", report.progress, report.total.unwrap_or_default()));
+        reports += 1;
+        if reports == 2 {
+            let upgrade = acme.upgrade(later.clone(), Upgrade::live()).await?;
+            ensure!(upgrade.is_in_force() && upgrade.calls_carried() == 1, "the guest was not replaced: {upgrade}");
+            say(&upgrade.to_string());
+        }
+    }
+    say(&text(&countdown.await?.content));
+    say(&held_by(lease)?);
+    Ok(())
+}
+
+/// What serves the session now.
+fn held_by(lease: &Lease) -> Result<String> {
+    let info = lease.info();
+    let process = info.process.context("the demo server is a process")?;
+    Ok(format!("process {process}, connection {}, guest {}", info.incarnation, info.guest))
 }
 
 /// Microseconds of a call.
@@ -97,7 +141,7 @@ async fn echo(lease: &Lease) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS))
 }
 
-async fn second_user(acme: &innkeeper::Tenant) -> Result<String> {
+async fn second_user(acme: &Tenant) -> Result<String> {
     let began = Instant::now();
     acme.lease("bob", "demo").await?;
     Ok(milliseconds(began))

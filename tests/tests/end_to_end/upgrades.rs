@@ -4,6 +4,7 @@
 //! can count what they were told; the one of `crowds` are real processes beside them.
 
 mod candidates;
+mod crowds;
 mod drained;
 mod fleets;
 mod live;

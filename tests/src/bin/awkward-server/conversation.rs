@@ -161,7 +161,10 @@ impl Conversation {
             tool::SLEEP if self.scenario == Scenario::TellsEnvironment => tell_and_exit(),
             tool::ECHO => arguments["text"].as_str().unwrap_or_default().to_owned(),
             tool::SLEEP => return self.sleep(id.clone(), Duration::from_millis(number("ms"))),
-            tool::COUNT => count(),
+            tool::COUNT => match arguments["pipe"].as_str() {
+                None => count(),
+                Some(pipe) => return self.answer_after(pipe.to_owned(), id.clone(), count()),
+            },
             tool::FILL => "x".repeat(usize::try_from(number("bytes")).unwrap_or(0)),
             tool::RECEIVED => self.received.join("\n"),
             tool::ENVIRONMENT => environment(),
@@ -173,6 +176,15 @@ impl Conversation {
             unknown => return self.delivery.tool_result(id, &format!("there is no tool {unknown}"), true),
         };
         self.delivery.tool_result(id, &text, false);
+    }
+
+    /// Answers when somebody has opened a pipe and closed it.
+    fn answer_after(&self, pipe: String, id: Value, text: String) {
+        let delivery = Arc::clone(&self.delivery);
+        thread::spawn(move || {
+            let is_error = fs::read(pipe).is_err();
+            delivery.tool_result(&id, &text, is_error);
+        });
     }
 
     fn sleep(&self, id: Value, time: Duration) {
