@@ -119,3 +119,18 @@ fn a_recording_can_be_replayed() {
         }
     }
 }
+
+/// A stream that was asked for in one session, and that the server takes up when it has forgotten that session, is not the
+/// beginning of the older transport.
+#[test]
+fn a_script_in_which_a_stream_outlives_its_session_keeps_every_duty() {
+    let bytes = [
+        0, 15, 0, 0, 66, 0, 96, 0, 0, 1, 155, 0, 0, 5, 32, 0, 0, 84, 0, 0, 0, 20, 0, 72, 0, 0, 0, 0, 0, 71, 0, 0, 0, 4,
+        0, 0, 4, 0, 0, 31, 0, 0, 47, 0, 4, 0, 0, 129, 0, 0, 27, 146, 0, 19, 0, 185, 0, 123, 0, 0, 117, 0, 77, 0, 130,
+        125, 0, 27, 178, 174, 91, 0, 105, 8, 44, 0, 79, 68, 0, 51, 28, 43, 0, 0, 0, 150, 0, 0, 11, 0, 0, 0, 0, 31, 31,
+        125, 0, 5, 0, 31, 0, 0, 20, 0, 2, 0, 0, 0, 11, 0, 0, 0, 108, 0, 58, 0, 20, 0, 0, 0, 0, 0, 85, 31, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+
+    assert!(script::run(TransportKind::Http, &bytes).is_ok());
+}

@@ -34,7 +34,10 @@ enum Kind {
     Confirmation,
     Request,
     Message,
+    /// What the server has to say by itself, in a session.
     Stream,
+    /// The same, without one: the beginning of the transport of 2024-11-05.
+    Channel,
 }
 
 /// What the response is, once it has begun.
@@ -84,6 +87,10 @@ impl Web {
         if matches!(request.target, Target::Origin(_)) != (self.channel.is_some() && kind != Kind::Stream) {
             return Err(format!("the wrong place: {request:?}"));
         }
+        // One that names what was agreed on is no beginning, though the server may have forgotten all of it by the time that it answers.
+        if kind == Kind::Stream && request.header("mcp-protocol-version").is_none() {
+            kind = Kind::Channel;
+        }
         self.open.insert(request.exchange, Exchange { request: id, kind, form: None });
         Ok(match kind {
             Kind::Initialize if was_open => Some("renewal"),
@@ -119,15 +126,17 @@ impl Web {
                 vec![head(number, 202, &[])]
             }
             (Kind::Message, None) => vec![head(number, 202, &[]), Event::ResponseEnd(number)],
-            (Kind::Stream, None) if !server.is_open() && self.channel.is_none() => {
+            (Kind::Channel, None) if !server.is_open() && self.channel.is_none() => {
                 self.channel = Some(number);
                 keep(self, Form::Events);
                 let uri = script.pick(&["/m?s=1", "m", "http://h/m"]).as_bytes();
                 let endpoint = event(number, Some("endpoint"), uri, None);
                 vec![head(number, 200, &[("content-type", EVENTS)]), endpoint]
             }
-            (Kind::Stream, None) if script.flag() => vec![head(number, 405, &[]), Event::ResponseEnd(number)],
-            (Kind::Stream, None) => {
+            (Kind::Stream | Kind::Channel, None) if script.flag() => {
+                vec![head(number, 405, &[]), Event::ResponseEnd(number)]
+            }
+            (Kind::Stream | Kind::Channel, None) => {
                 keep(self, Form::Events);
                 vec![head(number, 200, &[("content-type", EVENTS)]), self.primed(number, script)]
             }
@@ -221,7 +230,10 @@ impl Web {
     /// Refuses something that is not answered, as a server does that has forgotten the
     /// session or never knew of sessions.
     pub(super) fn refuse(&mut self, script: &mut Bytes<'_>) -> Vec<Event> {
-        let asked = self.open.iter().find(|(_, exchange)| exchange.form.is_none() && exchange.kind != Kind::Stream);
+        let asked = self
+            .open
+            .iter()
+            .find(|(_, exchange)| exchange.form.is_none() && !matches!(exchange.kind, Kind::Stream | Kind::Channel));
         let Some(number) = asked.map(|(number, _)| *number) else { return Vec::new() };
         self.open.remove(&number);
         vec![head(number, script.pick(&[404, 404, 400, 405]), &[]), Event::ResponseEnd(number)]

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
     task::{AbortHandle, JoinSet},
@@ -55,7 +58,7 @@ pub struct Following {
 }
 
 impl Following {
-    /// What came of the next change of the file; none when the tenant is gone. The first is of the file as it is when it is begun
+    /// What came of the next change of the file; none when it changes and the tenant is gone. The first is of the file as it is when it is begun
     /// to be followed.
     ///
     /// Cancellation safe.
@@ -102,8 +105,16 @@ impl Tenant {
     }
 }
 
+fn is_reading(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
+}
+
 fn watch(file: &Path, changed: Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |_| {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Who only reads changes nothing, ourselves included. What went wrong may have hidden a change.
+        if event.is_ok_and(|event| is_reading(event.kind)) {
+            return;
+        }
         // Where there is one already, that will do.
         let _ = changed.try_send(());
     })?;

@@ -69,13 +69,13 @@ impl Tenant {
     /// [`TenantBuilder::catalog`](crate::TenantBuilder::catalog). [`plan`](Self::plan) says beforehand what that changes.
     ///
     /// - A server whose connections are made from the same settings ([`Server::digest`](crate::Server::digest)) keeps them. Rules for
-    ///   tools are in force at once; a time for calls with the next session.
+    ///   tools are in force at once, for every session with a server of this name; a time for calls with the next session.
     /// - Where they are made from others, each session is opened anew, and the old one is left to those who hold it, for
     ///   [`Limits::drain`](crate::Limits::drain): calls under way finish there, and whoever leases now gets the new one.
     ///   [`Server::replace`](crate::Server::replace) can have it the other way round. Where none can be opened, the server stays as
     ///   it was, and is tried again after a while, as long as nothing newer is asked for.
     /// - The sessions with a server that is there no more are left to their holders in the same way. Exclusive sessions are their
-    ///   leases' in any case.
+    ///   leases', unless their server may be there only once.
     ///
     /// Servers are replaced at the same time, and none waits for another. Returns when all that could be opened is open. Of two
     /// reloads at a time the later one counts, and both return what became of it.

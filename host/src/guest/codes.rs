@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 use wasmparser::{Parser, Payload};
 
 use super::component::Code;
@@ -26,7 +26,7 @@ const LARGEST_FUNCTION: usize = 512 * 1024;
 
 pub(super) struct Codes {
     known: Mutex<HashMap<String, Arc<Slot>>>,
-    compiling: Semaphore,
+    compiling: Arc<Semaphore>,
 }
 
 /// The code for some bytes, while somebody has it; locked by whoever compiles it.
@@ -34,27 +34,32 @@ type Slot = AsyncMutex<Weak<Code>>;
 
 impl Default for Codes {
     fn default() -> Self {
-        Self { known: Mutex::default(), compiling: Semaphore::new(AT_A_TIME) }
+        Self { known: Mutex::default(), compiling: Arc::new(Semaphore::new(AT_A_TIME)) }
     }
 }
 
 impl Codes {
-    /// The code for the bytes with this digest, from whoever has it or by `compile`.
+    /// The code for the bytes with this digest, from whoever has it or by `compile`, which holds its turn for as long as it works.
     ///
     /// Cancellation safe: whoever comes next compiles.
     pub(super) async fn get(
         &self,
         digest: &str,
-        compile: impl Future<Output = Result<Arc<Code>, Error>>,
+        compile: impl AsyncFnOnce(OwnedSemaphorePermit) -> Result<Arc<Code>, Error>,
     ) -> Result<Arc<Code>, Error> {
         let slot = self.slot(digest);
         let mut known = slot.lock().await;
         if let Some(code) = known.upgrade() {
             return Ok(code);
         }
-        // Never closed.
-        let _turn = self.compiling.acquire().await;
-        let code = compile.await?;
+        // It goes to where the work is done, which goes on where whoever waits for it gives up.
+        let turn = self
+            .compiling
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Component { reason: "the runtime compiles nothing any more".to_owned() })?;
+        let code = compile(turn).await?;
         *known = Arc::downgrade(&code);
         Ok(code)
     }

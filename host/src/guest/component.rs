@@ -71,15 +71,16 @@ impl Component {
         })
         .await
         .map_err(failed)??;
-        let compiled = async {
+        let compile = async |turn| {
             let (engine, digest) = (engine.clone(), digest.clone());
             let compiling = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
                 let linked = compile(&engine, &bytes)?;
                 Ok(Arc::new(Code { linked, digest, engine }))
             });
             compiling.await.map_err(failed)?
         };
-        let code = engine.codes.get(&digest, compiled).await?;
+        let code = engine.codes.get(&digest, compile).await?;
 
         let info = describe(&code).await.map_err(|fault| refused(format!("its trial run failed: {fault}")))?;
         check_info(&info)?;

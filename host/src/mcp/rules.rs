@@ -30,9 +30,12 @@ impl Rules {
         Ok(Self { of_tenant: of_tenant.clone(), of_servers })
     }
 
-    /// Those of the same tenant with another catalog.
+    /// Those of the same tenant with another catalog. A server that is not in it may have sessions yet, which are bound as before.
     pub(super) fn with(&self, catalog: &Catalog) -> Result<Self, Error> {
-        Self::new(catalog, &self.of_tenant)
+        let mut next = Self::new(catalog, &self.of_tenant)?;
+        let gone = self.of_servers.iter().filter(|(server, _)| catalog.get(server).is_none());
+        next.of_servers.extend(gone.map(|(server, rules)| (server.clone(), rules.clone())));
+        Ok(next)
     }
 
     /// Whether some tool of a server may be refused.

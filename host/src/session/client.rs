@@ -74,6 +74,8 @@ pub(super) trait ClientObserver: Send + Sync + 'static {
     fn notified(&self, method: String, params: Bytes);
     /// It goes on with another guest. `info` is what is known of it since, if it is ready.
     fn handed_over(&self, guest: &Component, info: Option<&Arc<SessionInfo>>);
+    /// It has this guest, and so does the client that its session begins next. False: another has taken its place.
+    fn has_guest(&self, guest: &Component) -> bool;
     /// It takes no calls any more, and why. `incarnation` is the number of its connection, 0 where it never had one. Called once,
     /// before its processes have ended.
     fn closing(&self, incarnation: u32, error: &Error);

@@ -349,10 +349,28 @@ impl ClientObserver for OfClient {
             *known = info.clone();
         }
         let Some(session) = self.session.upgrade() else { return };
-        let is_present = session.clients().handed_over(self.number, info);
+        let is_present = {
+            let mut clients = session.clients();
+            let is_present = clients.handed_over(self.number, info);
+            if is_present {
+                // Under the lock: a client that takes its place is made either before this or with the new guest.
+                session.spec.guest.set(guest.clone());
+            }
+            is_present
+        };
         if is_present {
             session.observer.handed_over(guest);
         }
+    }
+
+    fn has_guest(&self, guest: &Component) -> bool {
+        let Some(session) = self.session.upgrade() else { return true };
+        let mut clients = session.clients();
+        let is_present = clients.handed_over(self.number, None);
+        if is_present {
+            session.spec.guest.set(guest.clone());
+        }
+        is_present || clients.closing().is_some()
     }
 
     fn notified(&self, method: String, params: Bytes) {

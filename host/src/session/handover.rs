@@ -112,6 +112,9 @@ pub(crate) enum NotHandedOver {
     NoFormat { writer: String, written: String },
     #[error("the present guest: {0}")]
     Snapshot(SnapshotError),
+    /// The present guest failed, and its client with it.
+    #[error("the present guest failed when it was asked for its state: {0}")]
+    PresentFailed(Error),
     #[error("the new guest: {0}")]
     Restore(RestoreError),
     /// It would have cost somebody something.
@@ -143,13 +146,20 @@ impl Owner {
     pub(super) async fn hand_over(&mut self, Handover { component, reply }: Handover) -> Result<(), Error> {
         let Some(reply) = reply else { return self.renew_guest(component).await };
         let outcome = if component.digest() == self.component.digest() {
-            Ok(Carried::default())
+            Ok(Ok(Carried::default()))
         } else {
-            self.replace_guest(component).await?
+            self.replace_guest(component).await
+        };
+        let (outcome, goes_on) = match outcome {
+            // Another client has taken this one's place meanwhile: whoever asked asks that one.
+            Ok(Ok(_)) if !self.birth.observer.has_guest(&self.component) => return Ok(()),
+            Ok(outcome) => (outcome, Ok(())),
+            Err(error @ Error::GuestFault { .. }) => (Err(NotHandedOver::PresentFailed(error.clone())), Err(error)),
+            Err(error) => (Err(NotHandedOver::Ended(error.clone())), Err(error)),
         };
         // Whoever asked may have gone. What was done is done.
         let _ = reply.send(outcome);
-        Ok(())
+        goes_on
     }
 
     /// Sees to it that a guest that has grown is looked at again.
@@ -221,7 +231,6 @@ impl Owner {
         // From here on it is the new one's session, and whatever it does wrong is its own fault.
         self.runner = runner;
         self.component = component;
-        self.spec.guest.set(self.component.clone());
         carried.snapshot = snapshot;
         carried.took = began.elapsed();
         self.tell_handed_over();

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout_at},
+};
 
 use super::{
     plan::{Fallback, Mode, Upgrade},
@@ -52,11 +55,13 @@ pub(super) struct Replacing {
 pub(super) struct Replaced {
     pub(super) outcome: UpgradeOutcome,
     pub(super) refused: Option<String>,
+    /// The end of a session that is left to its holders. Whether they gave it back in time. It comes whoever waits for it.
+    pub(super) end: Option<JoinHandle<bool>>,
 }
 
 impl From<UpgradeOutcome> for Replaced {
     fn from(outcome: UpgradeOutcome) -> Self {
-        Self { outcome, refused: None }
+        Self { outcome, refused: None, end: None }
     }
 }
 
@@ -64,7 +69,7 @@ impl Replacing {
     pub(super) async fn replace(&self, chosen: &Chosen) -> Replaced {
         match self.plan.mode {
             Mode::Live => self.live(chosen).await,
-            Mode::Drain(deadline) => self.drain(chosen, deadline).await.into(),
+            Mode::Drain(deadline) => self.drain(chosen, deadline),
             Mode::Restart => self.restart(chosen).await.into(),
         }
     }
@@ -83,9 +88,9 @@ impl Replacing {
         match self.plan.fallback {
             Fallback::GoBack => {
                 let refused = Some(format!("session {}: {reason}", chosen.session.id()));
-                Replaced { outcome: UpgradeOutcome::Kept { reason }, refused }
+                Replaced { outcome: UpgradeOutcome::Kept { reason }, refused, end: None }
             }
-            Fallback::Drain(deadline) => self.drain(chosen, deadline).await.into(),
+            Fallback::Drain(deadline) => self.drain(chosen, deadline),
             Fallback::Restart => self.restart(chosen).await.into(),
         }
     }
@@ -94,14 +99,12 @@ impl Replacing {
         restart(&chosen.session, &self.to).await
     }
 
-    async fn drain(&self, Chosen { key, session, .. }: &Chosen, deadline: Duration) -> UpgradeOutcome {
+    fn drain(&self, Chosen { key, session, .. }: &Chosen, deadline: Duration) -> Replaced {
         self.registry.retire(key, session.id());
-        let registry = Arc::downgrade(&self.registry);
-        if drained(&registry, key, session, self.began + deadline, self.grace).await {
-            UpgradeOutcome::Drained
-        } else {
-            UpgradeOutcome::Expired
-        }
+        let (registry, key, session) = (Arc::downgrade(&self.registry), key.clone(), session.clone());
+        let (until, grace) = (self.began + deadline, self.grace);
+        let end = tokio::spawn(async move { drained(&registry, &key, &session, until, grace).await });
+        Replaced { outcome: UpgradeOutcome::Draining, refused: None, end: Some(end) }
     }
 
     /// Gives a session back the guest that it had.

@@ -115,6 +115,8 @@ pub enum UpgradeOutcome {
     Live(Carried),
     /// It had no connection. The next one has the new guest.
     Unconnected,
+    /// It is left to its holders, and the upgrade went back before they gave it back.
+    Draining,
     /// Its holders gave it back, and it was closed.
     Drained,
     /// Its holders had it when the deadline came, and it was closed.

@@ -10,7 +10,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 
 use super::{
     Guests,
@@ -51,6 +55,8 @@ pub(crate) struct Rollout {
 #[derive(Default)]
 struct Done {
     sessions: BTreeMap<SessionId, (SessionUpgrade, Component)>,
+    /// The ends of sessions that are left to their holders.
+    ends: Vec<(SessionId, JoinHandle<bool>)>,
     took: Duration,
 }
 
@@ -101,7 +107,10 @@ impl Rollout {
             return Ok(Ok(plan));
         }
         let chosen = self.chosen(&BTreeSet::new());
-        let assigned = self.fleets.iter().flat_map(|fleet| fleet.guests.all());
+        let assigned = self.fleets.iter().flat_map(|fleet| match &self.plan.server {
+            Some(server) => vec![fleet.guests.of(server)],
+            None => fleet.guests.all(),
+        });
         let old: BTreeMap<String, Component> = chosen
             .into_iter()
             .map(|chosen| chosen.from)
@@ -153,6 +162,7 @@ impl Rollout {
             }
             self.replace(&replacing, chosen, done).await?;
         }
+        Self::await_ends(trial, done).await?;
         self.watch(trial, watch, done).await
     }
 
@@ -176,18 +186,12 @@ impl Rollout {
         let began = Instant::now();
         let known = done.sessions.len();
         let sessions = known + chosen.len();
-        let at_a_time = match replacing.plan.mode {
-            // They wait for others, and all of them for the same deadline.
-            Mode::Drain(_) => chosen.len(),
-            Mode::Live if matches!(replacing.plan.fallback, Fallback::Drain(_)) => chosen.len(),
-            Mode::Live | Mode::Restart => replacing.plan.concurrency,
-        };
         self.tell_of(UpgradePhase::Replacing, known, sessions);
         let mut waiting = chosen.into_iter();
         let mut under_way = JoinSet::new();
         let mut verdict = Ok(());
         loop {
-            while verdict.is_ok() && under_way.len() < at_a_time {
+            while verdict.is_ok() && under_way.len() < replacing.plan.concurrency {
                 let Some(chosen) = waiting.next() else { break };
                 let replacing = replacing.clone();
                 under_way.spawn(async move {
@@ -195,17 +199,45 @@ impl Rollout {
                     (chosen, replaced)
                 });
             }
-            let Some(ended) = under_way.join_next().await else { break };
-            // A task ends by itself, unless its tokio runtime does.
-            let Ok((chosen, Replaced { outcome, refused })) = ended else { continue };
+            let ended = tokio::select! {
+                biased;
+                () = replacing.trial.exceeded(), if verdict.is_ok() => {
+                    verdict = replacing.trial.verdict();
+                    // A connection that is being made anew may take its time; it has its guest already. What is handed over takes little.
+                    if replacing.plan.mode == Mode::Restart {
+                        under_way.abort_all();
+                    }
+                    continue;
+                }
+                ended = under_way.join_next() => ended,
+            };
+            let Some(ended) = ended else { break };
+            // A task ends by itself, unless it is aborted.
+            let Ok((chosen, Replaced { outcome, refused, end })) = ended else { continue };
             let id = chosen.session.id();
             let session = SessionUpgrade { session: SessionKey::new(id, &chosen.key), outcome, went_back: None };
             done.sessions.insert(id, (session, chosen.from));
+            done.ends.extend(end.map(|end| (id, end)));
             self.tell_of(UpgradePhase::Replacing, done.sessions.len(), sessions);
             verdict = verdict.and(refused.map_or(Ok(()), Err)).and_then(|()| replacing.trial.verdict());
         }
         done.took += began.elapsed();
         verdict
+    }
+
+    /// Waits for the ends of those that are left to their holders, unless all go back.
+    async fn await_ends(trial: &Trial, done: &mut Done) -> Result<(), String> {
+        for (id, end) in std::mem::take(&mut done.ends) {
+            let in_time = tokio::select! {
+                biased;
+                () = trial.exceeded() => return trial.verdict(),
+                ended = end => ended,
+            };
+            if let (Ok(in_time), Some((session, _))) = (in_time, done.sessions.get_mut(&id)) {
+                session.outcome = if in_time { UpgradeOutcome::Drained } else { UpgradeOutcome::Expired };
+            }
+        }
+        Ok(())
     }
 
     async fn watch(&self, trial: &Trial, watch: Duration, done: &Done) -> Result<(), String> {
@@ -223,6 +255,7 @@ impl Rollout {
             guests.go_back(assigned);
         }
         let mut under_way = JoinSet::new();
+        let places = Arc::new(Semaphore::new(self.plan.concurrency));
         for fleet in &self.fleets {
             let rows = self.registry.rows().into_iter();
             let rows =
@@ -234,7 +267,12 @@ impl Rollout {
                 if to.digest() == self.to.digest() {
                     continue;
                 }
-                under_way.spawn(async move { (id, key, Replacing::go_back(&session, &to).await, to) });
+                let places = places.clone();
+                under_way.spawn(async move {
+                    // Never closed.
+                    let _place = places.acquire().await;
+                    (id, key, Replacing::go_back(&session, &to).await, to)
+                });
             }
         }
         while let Some(ended) = under_way.join_next().await {

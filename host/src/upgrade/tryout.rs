@@ -47,7 +47,15 @@ pub(super) async fn try_out(
     if old.handle(0, vec![Event::Open(settings)]).await.is_err() {
         return Ok(Ok(()));
     }
-    let Ok(Ok(state)) = old.snapshot(format).await else { return Ok(Ok(())) };
+    let state = match old.snapshot(format).await {
+        Ok(Ok(state)) => state,
+        // Each session is asked for itself, and may have another answer.
+        Ok(Err(_)) => return Ok(Ok(())),
+        Err(fault) => {
+            let reason = Error::Component { reason: format!("{from}: {fault}") };
+            return Ok(Err(NotHandedOver::PresentFailed(reason)));
+        }
+    };
     let mut new = Runner::new(to, Standing::default()).await.map_err(failed)?;
     let restored = new.restore(state, Outstanding::default()).await.map_err(failed)?;
     Ok(restored.map(drop).map_err(NotHandedOver::Restore))

@@ -1,6 +1,6 @@
 //! Another catalog for a tenant under traffic: what is touched, what is left alone, and what becomes of calls and leases meanwhile.
 //!
-//! In virtual time, with servers in process. `leaks` has real ones, whose processes are counted.
+//! In virtual time, with servers in process. What becomes of real processes is in `processes::reloads`.
 
 mod followed;
 mod orders;

@@ -1,7 +1,7 @@
 //! Guests replaced while their sessions live: what goes on, what is left to its holders, what begins anew, and what goes back.
 //!
 //! The other guest is the candidate of `tests/guests`, with a fault where a file is about faults. Servers are in process, so that they
-//! can count what they were told; the one of `crowds` are real processes beside them.
+//! can count what they were told; those of `crowds` have real processes beside them.
 
 mod candidates;
 mod crowds;

@@ -4,7 +4,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::{task::JoinSet, time::Instant};
+use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
 
 use super::{
     super::{Replace, Scope, Server, Tenant, WeakTenant},
@@ -15,7 +16,7 @@ use crate::{
     Error,
     names::ServerName,
     registry::{CheckedOut, Holder, Key, Registry, Tenure},
-    session::Session,
+    session::{Session, Watched},
     upgrade,
 };
 
@@ -68,9 +69,10 @@ impl Reloading {
                 self.switch(&tenant);
                 Reloaded::Unchanged
             }
-            (None, Some(_)) => {
+            (None, Some(after)) => {
                 self.switch(&tenant);
                 tenant.inner.edge.replaced(&self.name);
+                self.leave(&tenant, Some(after));
                 Reloaded::Added
             }
             (Some(_), None) => {
@@ -81,6 +83,8 @@ impl Reloading {
             (Some(before), Some(after)) if before.digest() == after.digest() => {
                 let is_same = before.is_as_patient_as(after);
                 self.switch(&tenant);
+                // What a reload has left that came to no end.
+                self.leave(&tenant, Some(after));
                 if is_same { Reloaded::Unchanged } else { Reloaded::Updated }
             }
             (Some(before), Some(after)) => {
@@ -103,7 +107,8 @@ impl Reloading {
     /// The new sessions first.
     async fn overlap(&self, entry: &Server) -> Option<Reloaded> {
         let old = self.old(&self.tenant.upgrade()?, entry);
-        let pilot = match self.pilot(&old, entry).await? {
+        let holders = Self::holders(old.into_iter().map(|old| old.key.holder), entry);
+        let pilot = match self.pilot(&holders, entry).await? {
             Ok(pilot) => pilot,
             Err(error) => return Some(Reloaded::Kept { reason: error.to_string() }),
         };
@@ -113,7 +118,7 @@ impl Reloading {
         let (opened, rest) = match pilot {
             Some(pilot) => {
                 let holder = pilot.keep();
-                (1, old.into_iter().filter(|old| old.key.holder != holder).collect())
+                (1, holders.into_iter().filter(|other| *other != holder).collect())
             }
             None => (0, Vec::new()),
         };
@@ -129,19 +134,23 @@ impl Reloading {
         let tenant = self.tenant.upgrade()?;
         // Whoever had a lease before this is found below; whoever comes later waits.
         let gate = tenant.inner.reloads.gates.close(&self.name);
-        let old = self.old(&tenant, entry);
-        let ends = self.leave_all(&tenant, Some(entry), true);
+        let old = self.old(&tenant, entry).into_iter().map(|old| old.key.holder);
+        let holders = Self::holders(old, entry);
+        self.leave_all(&tenant, Some(entry), true);
+        let ends = self.remaining(&tenant, entry);
         drop(tenant);
-        ends.join_all().await;
+        for end in ends {
+            end.closed().await;
+        }
 
         let tenant = self.tenant.upgrade()?;
         self.switch(&tenant);
         tenant.inner.edge.replaced(&self.name);
         drop(tenant);
-        let (opened, rest) = match self.pilot(&old, entry).await? {
+        let (opened, rest) = match self.pilot(&holders, entry).await? {
             Ok(Some(pilot)) => {
                 let holder = pilot.keep();
-                (1, old.into_iter().filter(|old| old.key.holder != holder).collect())
+                (1, holders.into_iter().filter(|other| *other != holder).collect())
             }
             Ok(None) => (0, Vec::new()),
             Err(error) => {
@@ -158,9 +167,34 @@ impl Reloading {
     /// The sessions with the server that have another entry, the last that was made first: of users, or of the tenant.
     fn old(&self, tenant: &Tenant, entry: &Server) -> Vec<Old> {
         let mut old = self.others(tenant, Some(entry));
-        old.retain(|old| !matches!(old.key.holder, Holder::Lease { .. }));
         old.sort_by_key(|old| std::cmp::Reverse(old.session.id()));
         old
+    }
+
+    /// Those who get a session with the new entry in place of these, each once. Where who shares a session is another matter now,
+    /// there may be none: whoever needs one has it made.
+    fn holders(old: impl Iterator<Item = Holder>, entry: &Server) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        for holder in old {
+            let next = match (entry.shared_by(), holder) {
+                (Scope::Tenant, Holder::Tenant | Holder::User(_)) => Holder::Tenant,
+                (Scope::User, holder @ Holder::User(_)) => holder,
+                _ => continue,
+            };
+            if !holders.contains(&next) {
+                holders.push(next);
+            }
+        }
+        holders
+    }
+
+    /// The ends of all sessions with the server that have another entry, those that end already included.
+    fn remaining(&self, tenant: &Tenant, entry: &Server) -> Vec<Watched> {
+        let rows = tenant.inner.shared.registry.rows().into_iter();
+        rows.filter(|row| row.key.generation == tenant.inner.generation && row.key.server == self.name)
+            .filter(|row| row.key.digest != entry.digest())
+            .map(|row| row.session.watched())
+            .collect()
     }
 
     fn others(&self, tenant: &Tenant, entry: Option<&Server>) -> Vec<Old> {
@@ -172,15 +206,13 @@ impl Reloading {
             .collect()
     }
 
-    /// Opens one session with the new entry, for whoever has an old one. None: nobody has.
-    async fn pilot(&self, old: &[Old], entry: &Server) -> Option<Result<Option<Pilot>, Error>> {
-        let mut holders: Vec<Holder> = old.iter().take(PILOTS).map(|old| old.key.holder.clone()).collect();
-        if holders.is_empty() {
-            holders.extend(self.failed_for.get());
-        }
+    /// Opens one session with the new entry, for one of these. None: there is nobody.
+    async fn pilot(&self, holders: &[Holder], entry: &Server) -> Option<Result<Option<Pilot>, Error>> {
+        let before = Self::holders(self.failed_for.get().into_iter(), entry);
+        let holders = if holders.is_empty() { &before } else { holders };
         let mut last = None;
-        for holder in &holders {
-            match self.open_one(holder, entry).await? {
+        for holder in holders.iter().take(PILOTS) {
+            match self.open_one(holder.clone(), entry).await? {
                 Ok(pilot) => return Some(Ok(Some(pilot))),
                 Err(error) => last = Some(error),
             }
@@ -189,16 +221,8 @@ impl Reloading {
         Some(last.map_or(Ok(None), Err))
     }
 
-    async fn open_one(&self, holder: &Holder, entry: &Server) -> Option<Result<Pilot, Error>> {
+    async fn open_one(&self, holder: Holder, entry: &Server) -> Option<Result<Pilot, Error>> {
         let tenant = self.tenant.upgrade()?;
-        let holder = match entry.shared_by() {
-            Scope::Tenant => Holder::Tenant,
-            _ => holder.clone(),
-        };
-        // A session of the tenant's that users have of their own now is opened by whoever needs it.
-        if entry.shared_by() != Scope::Tenant && holder == Holder::Tenant {
-            return Some(Err(Error::Unsupported { detail: "users have sessions of their own now".to_owned() }));
-        }
         let checked_out = match tenant.check_out(holder, self.name.clone(), entry) {
             Ok(checked_out) => checked_out,
             Err(error) => return Some(Err(error)),
@@ -212,43 +236,33 @@ impl Reloading {
     }
 
     /// Opens the others with the new entry. Returns how many are open, and how many are not.
-    async fn open(&self, old: Vec<Old>, entry: &Server) -> (usize, usize) {
+    async fn open(&self, holders: Vec<Holder>, entry: &Server) -> (usize, usize) {
         let (mut opened, mut unopened) = (0, 0);
-        let mut waiting = old.into_iter();
-        let mut opening = JoinSet::new();
-        loop {
-            while opening.len() < AT_A_TIME {
-                let Some(old) = waiting.next() else { break };
-                let this = self.clone();
-                let entry = entry.clone();
-                opening.spawn(async move { this.open_one(&old.key.holder, &entry).await });
-            }
-            match opening.join_next().await {
-                None => return (opened, unopened),
-                Some(Ok(Some(Ok(pilot)))) => {
+        // Within this task, so that nothing of it goes on when this is dropped.
+        let opening = holders.into_iter().map(|holder| self.open_one(holder, entry));
+        let mut opening = stream::iter(opening).buffer_unordered(AT_A_TIME);
+        while let Some(pilot) = opening.next().await {
+            match pilot {
+                Some(Ok(pilot)) => {
                     pilot.keep();
                     opened += 1;
                 }
-                Some(_) => unopened += 1,
+                Some(Err(_)) | None => unopened += 1,
             }
         }
+        (opened, unopened)
     }
 
     /// Leaves the sessions that have another entry to those who hold them. Returns how many.
     fn leave(&self, tenant: &Tenant, entry: Option<&Server>) -> usize {
-        let ends = self.leave_all(tenant, entry, false);
-        let count = ends.len();
-        // They are waited for by nobody, and end with the tokio runtime at the latest.
-        let mut ends = ends;
-        ends.detach_all();
-        count
+        self.leave_all(tenant, entry, false)
     }
 
-    fn leave_all(&self, tenant: &Tenant, entry: Option<&Server>, exclusive_too: bool) -> JoinSet<()> {
+    fn leave_all(&self, tenant: &Tenant, entry: Option<&Server>, exclusive_too: bool) -> usize {
         let shared = &tenant.inner.shared;
         let limits = &shared.limits;
         let (until, grace) = (Instant::now() + limits.drain, limits.close_input + limits.close_terminate);
-        let mut ends = JoinSet::new();
+        let mut left = 0;
         for Old { key, session } in self.others(tenant, entry) {
             // Those are their leases' own, and end with them.
             if !exclusive_too && matches!(key.holder, Holder::Lease { .. }) {
@@ -256,14 +270,11 @@ impl Reloading {
             }
             shared.registry.retire(&key, session.id());
             let registry = Arc::downgrade(&shared.registry);
-            ends.spawn_on(
-                async move {
-                    upgrade::drained(&registry, &key, &session, until, grace).await;
-                },
-                &shared.tokio,
-            );
+            // On its own, whatever becomes of the reload.
+            shared.tokio.spawn(async move { upgrade::drained(&registry, &key, &session, until, grace).await });
+            left += 1;
         }
-        ends
+        left
     }
 }
 

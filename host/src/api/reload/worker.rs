@@ -29,20 +29,23 @@ pub(super) struct Target {
 pub(super) async fn work(tenant: WeakTenant, mut target: watch::Receiver<Option<Arc<Target>>>) {
     let mut failures = 0;
     let mut failed_for = BTreeMap::new();
+    let mut under_way = JoinSet::new();
     loop {
         let Some(wanted) = target.borrow_and_update().clone() else { return };
         let report = tokio::select! {
             biased;
             changed = target.changed() => match changed {
-                // What was begun is dropped: sessions of entries that are not in force go with it.
+                // What was begun is dropped, and is over before anything else begins: sessions of entries that are not in force go
+                // with it.
                 Ok(()) => {
+                    under_way.shutdown().await;
                     failures = 0;
                     failed_for.clear();
                     continue;
                 }
                 Err(_) => return,
             },
-            report = reload(&tenant, &wanted, &mut failed_for) => report,
+            report = reload(&tenant, &wanted, &mut failed_for, &mut under_way) => report,
         };
         let Some(report) = report else { return };
         for (server, reason) in report.kept() {
@@ -85,6 +88,7 @@ async fn reload(
     tenant: &WeakTenant,
     target: &Arc<Target>,
     failed_for: &mut BTreeMap<ServerName, FailedFor>,
+    under_way: &mut JoinSet<(ServerName, Option<Reloaded>)>,
 ) -> Option<ReloadReport> {
     let began = Instant::now();
     let names: BTreeSet<_> = {
@@ -96,7 +100,6 @@ async fn reload(
         };
         of(&present).into_iter().chain(of(&target.admission)).collect()
     };
-    let mut under_way = JoinSet::new();
     for name in names {
         let failed_for = failed_for.entry(name.clone()).or_default().clone();
         let reloading = Reloading { tenant: tenant.clone(), name: name.clone(), target: target.clone(), failed_for };

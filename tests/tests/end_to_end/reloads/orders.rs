@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use innkeeper::{Catalog, Error, Reloaded, Replace};
+use innkeeper::{Catalog, Error, Reloaded, Replace, Scope};
 use tokio::time::{Instant, sleep};
 
 use super::{AT_ONCE, Edition, SECOND, acme, answers, house, only};
@@ -191,4 +191,88 @@ async fn leases_taken_all_the_time_see_one_edition_or_the_other_and_no_error() {
     let (last, others) = editions.split_last().unwrap();
     assert_eq!((last.open(), runtime.status().sessions.len()), (8, 8));
     assert!(others.iter().all(|edition| edition.open() == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_overtakes_another_while_the_old_session_is_held_leaves_never_two() {
+    let (old, passed, last) =
+        (Edition::new("old", AT_ONCE), Edition::new("passed", AT_ONCE), Edition::new("last", AT_ONCE));
+    let runtime = house().await;
+    let tenant = acme(&runtime, alone(&old)).await;
+    let lease = tenant.lease("alice", "server").await.unwrap();
+
+    let mut reloads = Vec::new();
+    for edition in [&passed, &last] {
+        let (tenant, catalog) = (tenant.clone(), alone(edition));
+        reloads.push(tokio::spawn(async move { tenant.reload(catalog).await }));
+        sleep(SECOND).await;
+    }
+    sleep(10 * SECOND).await;
+    let opened_early = (passed.connections(), last.connections());
+    // It is held to the deadline, and closed then.
+    sleep(runtime.limits().drain).await;
+
+    assert_eq!(opened_early, (0, 0));
+    assert!(lease.check().is_err());
+    for reload in reloads {
+        assert!(reload.await.unwrap().unwrap().is_in_force());
+    }
+    assert_eq!(answers(&tenant, "alice").await, "last");
+    assert_eq!((old.open(), passed.connections(), last.open()), (0, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_something_else_while_sessions_are_replaced_leaves_none_of_the_old_behind() {
+    let (old, new) = (Edition::new("old", AT_ONCE), Edition::new("new", 5 * SECOND));
+    let runtime = house().await;
+    let tenant = acme(&runtime, only(&old)).await;
+    let mut held = Vec::new();
+    for user in 0..40 {
+        held.push(tenant.lease(format!("user-{user}"), "server").await.unwrap());
+    }
+    let reload = tokio::spawn({
+        let (tenant, catalog) = (tenant.clone(), only(&new));
+        async move { tenant.reload(catalog).await }
+    });
+    // The first is open, the others are being opened.
+    sleep(7 * SECOND).await;
+
+    let ruled = new.server().tool_rules(innkeeper::ToolRules::new().deny("secret"));
+    let report = tenant.reload(Catalog::new().server("server", ruled)).await.unwrap();
+    sleep(runtime.limits().drain + 10 * SECOND).await;
+
+    assert!(report.is_in_force() && reload.await.unwrap().unwrap().is_in_force());
+    assert!(held.iter().all(|lease| lease.check().is_err()));
+    assert_eq!(old.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_a_session_may_be_another_matter_after_an_edit() {
+    for (before, after) in [
+        (Scope::Tenant, Scope::User),
+        (Scope::User, Scope::Tenant),
+        (Scope::User, Scope::Exclusive),
+        (Scope::Exclusive, Scope::User),
+    ] {
+        let edition = Edition::new("same", AT_ONCE);
+        let catalog = |scope| Catalog::new().server("server", edition.server().scope(scope));
+        let runtime = house().await;
+        let tenant = acme(&runtime, catalog(before)).await;
+        answers(&tenant, "alice").await;
+        answers(&tenant, "bob").await;
+
+        let report = tenant.reload(catalog(after)).await.unwrap();
+        answers(&tenant, "alice").await;
+        sleep(10 * SECOND).await;
+
+        assert!(report.is_in_force(), "{before:?} to {after:?}: {report}");
+        // Nothing is opened that nobody can have.
+        let sessions = runtime.status().sessions.len();
+        let expected = match after {
+            Scope::Tenant => 1,
+            Scope::User => 1,
+            _ => 0,
+        };
+        assert_eq!((sessions, edition.open()), (expected, expected), "{before:?} to {after:?}");
+    }
 }

@@ -121,7 +121,8 @@ async fn every_user_has_a_new_session_and_nobody_the_one_of_another() {
 async fn a_server_that_is_gone_from_the_catalog_is_left_to_those_who_hold_its_sessions() {
     let edition = Edition::new("old", AT_ONCE);
     let runtime = house().await;
-    let tenant = acme(&runtime, only(&edition)).await;
+    let ruled = edition.server().tool_rules(ToolRules::new().deny("secret"));
+    let tenant = acme(&runtime, Catalog::new().server("server", ruled)).await;
     let lease = tenant.lease("alice", "server").await.unwrap();
 
     let report = tenant.reload(Catalog::new()).await.unwrap();
@@ -130,6 +131,8 @@ async fn a_server_that_is_gone_from_the_catalog_is_left_to_those_who_hold_its_se
     assert_eq!(report.servers[0].outcome, Reloaded::Removed { sessions: 1 });
     assert!(matches!(refused, Error::NotFound { .. }), "{refused}");
     assert_eq!(&lease.call("which").start().await.unwrap()[..], b"\"old\"");
+    // What was denied is so to the end.
+    assert!(lease.call_tool("secret", &serde_json::json!({})).is_err());
     drop(lease);
     sleep(SECOND).await;
     assert_eq!(edition.open(), 0);

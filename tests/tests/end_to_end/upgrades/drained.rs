@@ -48,6 +48,20 @@ async fn a_session_that_is_held_at_the_deadline_is_closed_and_its_calls_say_so()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_drains_is_closed_at_its_deadline_though_nobody_waits_for_the_upgrade() {
+    let scene = Scene::paused().await;
+    let next = candidate(&scene.runtime, "none").await;
+
+    let upgrading = scene.tenant.upgrade(next, Upgrade::drain(MINUTE));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(upgrading);
+    tokio::time::sleep(MINUTE + Duration::from_secs(10)).await;
+
+    assert!(matches!(scene.lease.check(), Err(Error::Closing { .. })));
+    assert_eq!(scene.runtime.status().sessions.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_nobody_holds_is_closed_at_once_when_it_drains() {
     let scene = Scene::paused().await;
     drop(scene.lease);
