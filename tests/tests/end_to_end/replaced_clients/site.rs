@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -134,7 +134,7 @@ struct Script {
     sessions: AtomicUsize,
     log: watch::Sender<Vec<(usize, String)>>,
     /// Whether it refuses to open sessions.
-    refuses: watch::Sender<bool>,
+    refuses: AtomicBool,
     greets: Gate,
     breaks: Gate,
     ends: Gate,
@@ -181,7 +181,7 @@ impl Site {
             name,
             sessions: AtomicUsize::new(0),
             log: watch::Sender::default(),
-            refuses: watch::Sender::new(false),
+            refuses: AtomicBool::new(false),
             greets: Gate::open(),
             breaks: Gate::open(),
             ends: Gate::open(),
@@ -203,7 +203,7 @@ impl Site {
 
     /// Whether it refuses to open sessions from now on.
     pub(super) fn refuse(&self, refuses: bool) {
-        self.script.refuses.send_replace(refuses);
+        self.script.refuses.store(refuses, SeqCst);
     }
 
     /// Whether it finishes handshakes.

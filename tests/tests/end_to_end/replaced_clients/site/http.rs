@@ -39,7 +39,7 @@ async fn serve(script: Arc<Script>, forgets: Arc<AtomicBool>, request: Received,
     }
     let session = request.header("mcp-session-id").map(|id| id.parse().unwrap());
     let session = match (request.method.as_str(), session) {
-        ("POST", None) if *script.refuses.borrow() => return status(wire, 503).await,
+        ("POST", None) if script.refuses.load(SeqCst) => return status(wire, 503).await,
         ("POST", None) => script.begin(),
         ("POST", Some(FIRST)) if forgets.load(SeqCst) => return status(wire, 404).await,
         ("POST", Some(session)) => session,

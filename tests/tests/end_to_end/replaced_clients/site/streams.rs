@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::SeqCst},
     task::{Context, Poll},
 };
 
@@ -25,7 +25,7 @@ pub(super) fn connector(script: Arc<Script>) -> Arc<dyn Connector> {
         script.log(session, "connect");
         let script = script.clone();
         async move {
-            if *script.refuses.borrow() {
+            if script.refuses.load(SeqCst) {
                 return Err("it does not want to".to_owned());
             }
             let (reader, says) = duplex(PIPE);
@@ -74,7 +74,7 @@ impl Peer for Process {
     }
 
     fn close(&self) {
-        self.stage.send_if_modified(|stage| std::mem::replace(stage, Stage::IsToEnd.max(*stage)) < Stage::IsToEnd);
+        self.stage.send_modify(|stage| *stage = Stage::IsToEnd.max(*stage));
     }
 
     fn kill(&self) {
