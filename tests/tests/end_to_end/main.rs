@@ -25,6 +25,7 @@ mod processes;
 mod real_servers;
 mod reloads;
 mod remote_servers;
+mod replaced_clients;
 mod sessions;
 mod sources;
 mod state_machine;
