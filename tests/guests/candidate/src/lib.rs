@@ -58,7 +58,7 @@ impl State {
             "lie-later" if is_due => effects.push(complete(u64::MAX)),
             // Beside each call of a tool, one more.
             "call-denied" => {
-                effects.extend(called.iter().map(|(id, _)| call_tool(Some(*id), b"{\"name\":\"secret\"}")))
+                effects.extend(called.iter().map(|(id, _)| call_tool(Some(*id), b"{\"name\":\"secret\"}")));
             }
             "call-unasked" => effects.extend(called.iter().map(|(_, params)| call_tool(None, params))),
             "call-twice" => effects.extend(called.iter().map(|(id, params)| call_tool(Some(*id), params))),
