@@ -11,7 +11,7 @@ use super::{CallEnded, Catalog, ConnectionEnded, SessionKey, Tenant};
 use crate::{
     Error, Limits,
     guest::Background,
-    names::{ServerName, TenantName, UserName},
+    names::{ServerName, SpecDigest, TenantName, UserName},
     policy::ToolRules,
     session::Inspector,
 };
@@ -53,7 +53,13 @@ pub(crate) trait TenantEdge: Any + Send + Sync {
     fn replaced(&self, server: &ServerName);
 
     /// Whether something may be said to a server. Asked before anything is sent, of calls and of notices.
-    fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error>;
+    fn admit(
+        &self,
+        server: &ServerName,
+        definition: SpecDigest,
+        method: &str,
+        params: Option<&[u8]>,
+    ) -> Result<(), Error>;
 
     /// What there is to say for a call that does no more when it is made twice, of which its caller says nothing. Asked when it is made,
     /// and again when it would be made a second time. `user` is the session's; `subject` what the call is about.
@@ -61,12 +67,13 @@ pub(crate) trait TenantEdge: Any + Send + Sync {
         &self,
         user: Option<&UserName>,
         server: &ServerName,
+        definition: SpecDigest,
         method: &str,
         subject: Option<&str>,
     ) -> IdempotenceHint;
 
     /// Who looks at what guests say to a server, where they are the tenant's own.
-    fn inspector(&self, server: &ServerName) -> Arc<dyn Inspector>;
+    fn inspector(&self, server: &ServerName, definition: SpecDigest) -> Arc<dyn Inspector>;
 
     /// A session has a connection, which may be to another version of the server than the one before.
     fn opened(&self, tenant: &Tenant, session: &SessionKey);

@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 
 use super::{CallBuilder, IdempotenceHint, SessionKey, TenantEdge, Watch, tenant};
-use crate::{Error, names::UserName, registry::CheckedOut, session::SessionInfo};
+use crate::{
+    Error,
+    names::{SpecDigest, UserName},
+    registry::CheckedOut,
+    session::SessionInfo,
+};
 
 /// A counted right to use one session.
 ///
@@ -33,13 +38,14 @@ pub(super) struct Held {
 impl Held {
     /// Whether this may be said to the server.
     pub(super) fn admit(&self, method: &str, params: Option<&[u8]>) -> Result<(), Error> {
-        self.edge().admit(&self.session.key().server, method, params)
+        let key = self.session.key();
+        self.edge().admit(&key.server, key.digest, method, params)
     }
 
     /// Whether something says that a call of the session may be made twice.
     pub(super) fn idempotence_hint(&self, method: &str, subject: Option<&str>) -> IdempotenceHint {
         let key = self.session.key();
-        self.edge().idempotence_hint(key.user(), &key.server, method, subject)
+        self.edge().idempotence_hint(key.user(), &key.server, key.digest, method, subject)
     }
 
     pub(super) fn edge(&self) -> &dyn TenantEdge {
@@ -108,6 +114,11 @@ impl Lease {
     /// Sees what becomes of the session, also when this lease is dropped.
     pub fn watch(&self) -> Watch {
         Watch::new(self.session(), self.held.session.session().watched())
+    }
+
+    /// The definition of its server that the session was opened with.
+    pub(crate) fn definition(&self) -> SpecDigest {
+        self.held.session.key().digest
     }
 
     /// The edge state of its tenant.

@@ -125,7 +125,7 @@ impl Tenant {
             revision: server.revision.clone(),
             client_info: shared.client_info.clone(),
             limits,
-            inspector: self.inner.inspects_guests.then(|| self.inner.edge.inspector(&key.server)),
+            inspector: self.inner.inspects_guests.then(|| self.inner.edge.inspector(&key.server, key.digest)),
             asker: Arc::new(ForSession {
                 of_tenant: self.inner.handler.clone(),
                 of_runtime: shared.handler.clone(),

@@ -69,7 +69,7 @@ impl Tenant {
     /// [`TenantBuilder::catalog`](crate::TenantBuilder::catalog). [`plan`](Self::plan) says beforehand what that changes.
     ///
     /// - A server whose connections are made from the same settings ([`Server::digest`](crate::Server::digest)) keeps them. Rules for
-    ///   tools are in force at once, for every session with a server of this name; a time for calls with the next session.
+    ///   tools are in force at once; a time for calls with the next session.
     /// - Where they are made from others, each session is opened anew, and the old one is left to those who hold it, for
     ///   [`Limits::drain`](crate::Limits::drain): calls under way finish there, and whoever leases now gets the new one.
     ///   [`Server::replace`](crate::Server::replace) can have it the other way round. Where none can be opened, the server stays as

@@ -19,6 +19,7 @@ use crate::{
     Catalog, Error, Limits, ServerName, SessionKey, Tenant, TenantName, ToolRules, UserName,
     api::{CallEnded, ConnectionEnded, Edge, IdempotenceHint, TenantEdge},
     guest::Background,
+    names::SpecDigest,
     session::Inspector,
 };
 
@@ -94,11 +95,18 @@ impl TenantEdge for McpTenant {
         self.catalogs.replaced(server);
     }
 
-    fn admit(&self, server: &ServerName, method: &str, params: Option<&[u8]>) -> Result<(), Error> {
+    fn admit(
+        &self,
+        server: &ServerName,
+        definition: SpecDigest,
+        method: &str,
+        params: Option<&[u8]>,
+    ) -> Result<(), Error> {
         if method != CALL_TOOL {
             return Ok(());
         }
         let rules = self.rules();
+        let rules = rules.of_session(server, definition);
         if !rules.restrict(server) {
             return Ok(());
         }
@@ -110,17 +118,20 @@ impl TenantEdge for McpTenant {
         &self,
         user: Option<&UserName>,
         server: &ServerName,
+        definition: SpecDigest,
         method: &str,
         subject: Option<&str>,
     ) -> IdempotenceHint {
-        let Some(tool) = subject.filter(|_| method == CALL_TOOL && self.rules().trust_idempotence_hints(server)) else {
+        let Some(tool) = subject.filter(|_| {
+            method == CALL_TOOL && self.rules().of_session(server, definition).trust_idempotence_hints(server)
+        }) else {
             return IdempotenceHint::None;
         };
         self.catalogs.idempotence_hint(user, server, tool)
     }
 
-    fn inspector(&self, server: &ServerName) -> Arc<dyn Inspector> {
-        Arc::new(Inspection { rules: self.rules.clone(), server: server.clone() })
+    fn inspector(&self, server: &ServerName, definition: SpecDigest) -> Arc<dyn Inspector> {
+        Arc::new(Inspection { rules: self.rules.clone(), server: server.clone(), definition })
     }
 
     fn opened(&self, tenant: &Tenant, session: &SessionKey) {

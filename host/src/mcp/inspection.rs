@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use super::{admission::named_tool, rules::Rules, tool_call::CALL_TOOL};
 use crate::{
     ServerName,
+    names::SpecDigest,
     session::{Inspector, SaidFor},
 };
 
@@ -25,11 +26,14 @@ use crate::{
 pub(super) struct Inspection {
     pub(super) rules: Arc<RwLock<Arc<Rules>>>,
     pub(super) server: ServerName,
+    /// Of the server, which the session was opened with.
+    pub(super) definition: SpecDigest,
 }
 
 impl Inspector for Inspection {
     fn outgoing(&self, message: &[u8], call: Option<SaidFor<'_>>) -> Result<(), String> {
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let rules = rules.of_session(&self.server, self.definition);
         let messages = match serde_json::from_slice::<Messages<'_>>(message) {
             Ok(messages) => messages.0,
             // Another protocol, perhaps. Where there are rules for tools, nothing is said that could be read as a call of one.
@@ -153,7 +157,11 @@ mod tests {
 
     fn inspect(message: &str, call: Option<(&str, u32)>) -> Result<(), String> {
         let rules = Rules::new(&Catalog::new(), &ToolRules::new().deny("delete")).unwrap();
-        let inspection = Inspection { rules: Arc::new(RwLock::new(Arc::new(rules))), server: "server".into() };
+        let inspection = Inspection {
+            rules: Arc::new(RwLock::new(Arc::new(rules))),
+            server: "server".into(),
+            definition: SpecDigest([0; 32]),
+        };
         let call = call.map(|(method, before)| SaidFor { method, params: Some(ASKED), before });
         inspection.outgoing(message.as_bytes(), call)
     }
@@ -215,7 +223,11 @@ mod tests {
     #[test]
     fn another_protocol_may_be_spoken_where_there_are_no_rules() {
         let rules = Rules::new(&Catalog::new(), &ToolRules::new()).unwrap();
-        let inspection = Inspection { rules: Arc::new(RwLock::new(Arc::new(rules))), server: "server".into() };
+        let inspection = Inspection {
+            rules: Arc::new(RwLock::new(Arc::new(rules))),
+            server: "server".into(),
+            definition: SpecDigest([0; 32]),
+        };
 
         assert_eq!(inspection.outgoing(b"CALL 1 echo", None), Ok(()));
     }

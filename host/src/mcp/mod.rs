@@ -88,7 +88,10 @@ impl Lease {
     /// What a [`Call`](crate::Call) may return; [`Error::Protocol`] where the server's answer is no list of tools.
     pub async fn tools(&self) -> Result<Vec<Tool>, Error> {
         let mut tools = self.list_tools().await?.0;
-        edge::of(self.edge()).rules().retain_admitted(&self.session().server, &mut tools);
+        edge::of(self.edge())
+            .rules()
+            .of_session(&self.session().server, self.definition())
+            .retain_admitted(&self.session().server, &mut tools);
         Ok(tools)
     }
 
@@ -108,7 +111,10 @@ impl Lease {
     /// [`Error::InvalidInput`] where the arguments are no JSON object; [`Error::Denied`] where [`ToolRules`](crate::ToolRules) are
     /// against it.
     pub fn call_tool(&self, name: &str, arguments: &impl Serialize) -> Result<ToolCallBuilder, Error> {
-        edge::of(self.edge()).rules().admit(&self.session().server, name)?;
+        edge::of(self.edge())
+            .rules()
+            .of_session(&self.session().server, self.definition())
+            .admit(&self.session().server, name)?;
         Ok(ToolCallBuilder::new(self, name, &tool_call::arguments(arguments)?))
     }
 

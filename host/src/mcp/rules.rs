@@ -3,12 +3,56 @@
 use std::collections::BTreeMap;
 
 use super::Tool;
-use crate::{Catalog, Error, ServerName, ToolRules};
+use crate::{Catalog, Error, ServerName, ToolRules, names::SpecDigest};
 
 pub(super) struct Rules {
     of_tenant: ToolRules,
     /// Those that say something.
     of_servers: BTreeMap<ServerName, ToolRules>,
+    /// What the definitions are, to know another when it comes.
+    digests: BTreeMap<ServerName, SpecDigest>,
+    /// Those of definitions that have been replaced: they bind the sessions that were opened with them, which others hold yet.
+    earlier: BTreeMap<(ServerName, SpecDigest), ToolRules>,
+}
+
+/// Definitions that are remembered after they were replaced. Their sessions are held for a minute more, as a rule.
+const MOST_EARLIER: usize = 1_024;
+
+/// The rules that bind one session.
+pub(super) struct OfSession<'a> {
+    rules: &'a Rules,
+    /// None: those of its server are in force.
+    earlier: Option<&'a ToolRules>,
+}
+
+impl OfSession<'_> {
+    /// Whether some tool may be refused.
+    pub(super) fn restrict(&self, server: &ServerName) -> bool {
+        match self.earlier {
+            Some(earlier) => earlier.restrict() || self.rules.of_tenant.restrict(),
+            None => self.rules.restrict(server),
+        }
+    }
+
+    /// Whether a tool may be used, or which rule is against it.
+    pub(super) fn admit(&self, server: &ServerName, tool: &str) -> Result<(), Error> {
+        match self.earlier {
+            Some(earlier) => self.rules.admit_by(Some(earlier), server, tool),
+            None => self.rules.admit(server, tool),
+        }
+    }
+
+    /// What is known of tools is of the definition that is in force: of another nothing is believed.
+    pub(super) fn trust_idempotence_hints(&self, server: &ServerName) -> bool {
+        self.earlier.is_none() && self.rules.trust_idempotence_hints(server)
+    }
+
+    /// Leaves out what is denied.
+    pub(super) fn retain_admitted(&self, server: &ServerName, tools: &mut Vec<Tool>) {
+        if self.restrict(server) {
+            tools.retain(|tool| self.admit(server, &tool.name).is_ok());
+        }
+    }
 }
 
 impl Rules {
@@ -27,15 +71,28 @@ impl Rules {
                 of_servers.insert(name.clone(), rules.clone());
             }
         }
-        Ok(Self { of_tenant: of_tenant.clone(), of_servers })
+        let digests = catalog.servers().map(|(name, server)| (name.clone(), server.digest())).collect();
+        Ok(Self { of_tenant: of_tenant.clone(), of_servers, digests, earlier: BTreeMap::new() })
     }
 
-    /// Those of the same tenant with another catalog. A server that is not in it may have sessions yet, which are bound as before.
+    /// Those of the same tenant with another catalog. Sessions with servers that are other ones now, or gone, are bound as before.
     pub(super) fn with(&self, catalog: &Catalog) -> Result<Self, Error> {
         let mut next = Self::new(catalog, &self.of_tenant)?;
-        let gone = self.of_servers.iter().filter(|(server, _)| catalog.get(server).is_none());
-        next.of_servers.extend(gone.map(|(server, rules)| (server.clone(), rules.clone())));
+        next.earlier = self.earlier.clone();
+        for (server, digest) in &self.digests {
+            let rules = self.of_servers.get(server).cloned().unwrap_or_default();
+            next.earlier.insert((server.clone(), *digest), rules);
+        }
+        next.earlier.retain(|(server, digest), _| next.digests.get(server) != Some(digest));
+        while next.earlier.len() > MOST_EARLIER {
+            next.earlier.pop_first();
+        }
         Ok(next)
+    }
+
+    /// The rules that bind a session which was opened with this definition of its server.
+    pub(super) fn of_session(&self, server: &ServerName, digest: SpecDigest) -> OfSession<'_> {
+        OfSession { rules: self, earlier: self.earlier.get(&(server.clone(), digest)) }
     }
 
     /// Whether some tool of a server may be refused.
@@ -45,7 +102,11 @@ impl Rules {
 
     /// Whether a tool may be used, or which rule is against it.
     pub(super) fn admit(&self, server: &ServerName, tool: &str) -> Result<(), Error> {
-        let of_server = self.of_servers.get(server).and_then(|rules| rules.refusal(tool)).map(|rule| ("server", rule));
+        self.admit_by(self.of_servers.get(server), server, tool)
+    }
+
+    fn admit_by(&self, of_server: Option<&ToolRules>, server: &ServerName, tool: &str) -> Result<(), Error> {
+        let of_server = of_server.and_then(|rules| rules.refusal(tool)).map(|rule| ("server", rule));
         let refusal = of_server.or_else(|| self.of_tenant.refusal(tool).map(|rule| ("tenant", rule)));
         match refusal {
             None => Ok(()),
@@ -86,13 +147,6 @@ impl Rules {
         let of_server = self.of_servers.get(server).and_then(ToolRules::trusts_idempotence_hints);
         let said = [of_server, self.of_tenant.trusts_idempotence_hints()];
         said.contains(&Some(true)) && !said.contains(&Some(false))
-    }
-
-    /// Leaves out what is denied.
-    pub(super) fn retain_admitted(&self, server: &ServerName, tools: &mut Vec<Tool>) {
-        if self.restrict(server) {
-            tools.retain(|tool| self.admit(server, &tool.name).is_ok());
-        }
     }
 
     /// What the server's rules say, or else those of the tenant.

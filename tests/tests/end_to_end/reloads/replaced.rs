@@ -208,3 +208,20 @@ async fn servers_are_replaced_beside_each_other_and_a_slow_one_delays_none() {
     assert_eq!(early, "quick");
     assert_eq!(began.elapsed(), Duration::from_secs(20), "{report}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_a_definition_bind_the_sessions_that_were_opened_with_it_to_their_end() {
+    let (old, new) = (Edition::new("old", AT_ONCE), Edition::new("new", AT_ONCE));
+    let runtime = house().await;
+    let strict = old.server().tool_rules(ToolRules::new().deny("secret"));
+    let tenant = acme(&runtime, Catalog::new().server("server", strict)).await;
+    let before = tenant.lease("alice", "server").await.unwrap();
+
+    let report = tenant.reload(only(&new)).await.unwrap();
+    let after = tenant.lease("alice", "server").await.unwrap();
+    let secret = |lease: &innkeeper::Lease| lease.call_tool("secret", &serde_json::json!({})).map(drop);
+
+    assert!(report.is_in_force());
+    assert!(secret(&before).is_err());
+    assert!(secret(&after).is_ok());
+}
