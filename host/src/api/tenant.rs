@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Catalog, DrainReport, Lease, Plan, Scope, Server, ServerRequestHandler, SessionKey, TenantEdge, Upgrading,
+    Catalog, DrainReport, Lease, Plan, Scope, ServerRequestHandler, SessionKey, TenantEdge, Upgrading,
     admission::Admission, current::Current, reload::Reloads, runtime::Shared,
 };
 #[cfg(feature = "http")]
@@ -299,8 +299,10 @@ impl Tenant {
             let session = self.check_out(holder, server.clone(), entry)?;
             // Whoever replaces the server's sessions says so first and looks for them then. So either this one was found, or the
             // other thing is seen here.
-            let digest = admission.get().catalog.get(&server).map(Server::digest);
-            if digest == Some(session.key().digest) && !reloads.is_closed_for(&server) {
+            let now = admission.get();
+            let is_in_force = Arc::ptr_eq(&now, &present)
+                || now.catalog.get(&server).is_some_and(|entry| entry.digest() == session.key().digest);
+            if is_in_force && !reloads.is_closed_for(&server) {
                 break session;
             }
             shared.registry.retire(session.key(), session.session().id());

@@ -73,14 +73,14 @@ impl Rollout {
         for fleet in &self.fleets {
             turns.push(fleet.guests.turn().await);
         }
-        let plan = self.tried_out().await?;
+        let tried_out = self.tried_out().await?;
         let trial = Trial::new(&self.to, self.plan.tolerated);
         let watching = Watching::new(self.fleets.iter().map(|fleet| &*fleet.guests), &trial);
 
         let mut done = Done::default();
         let mut before = Vec::new();
-        let verdict = match plan {
-            Ok(plan) => self.replace_all(plan, &trial, &mut done, &mut before).await,
+        let verdict = match tried_out {
+            Ok(()) => self.replace_all(&trial, &mut done, &mut before).await,
             Err(refused) => Err(refused),
         };
         if verdict.is_err() {
@@ -99,12 +99,11 @@ impl Rollout {
         })
     }
 
-    /// The plan, if the new guest can be used so at all.
-    async fn tried_out(&self) -> Result<Result<Upgrade, String>, Error> {
+    /// Whether the new guest can be used so at all, or why not.
+    async fn tried_out(&self) -> Result<Result<(), String>, Error> {
         self.tell(UpgradePhase::TryingOut, 0);
-        let mut plan = self.plan.clone();
-        if plan.mode != Mode::Live {
-            return Ok(Ok(plan));
+        if self.plan.mode != Mode::Live {
+            return Ok(Ok(()));
         }
         let chosen = self.chosen(&BTreeSet::new());
         let assigned = self.fleets.iter().flat_map(|fleet| match &self.plan.server {
@@ -119,22 +118,21 @@ impl Rollout {
             .collect();
         for from in old.values().filter(|from| from.digest() != self.to.digest()) {
             let Err(reason) = try_out(from, &self.to, &self.limits, &self.client_info).await? else { continue };
-            plan.mode = match plan.fallback {
-                Fallback::GoBack => return Ok(Err(format!("{} cannot follow {from}: {reason}", self.to))),
-                // Each session is asked, because those of other guests may be handed over.
-                Fallback::Drain(_) | Fallback::Restart => plan.mode,
-            };
+            // Otherwise each session is asked, because those of other guests may be handed over.
+            if self.plan.fallback == Fallback::GoBack {
+                return Ok(Err(format!("{} cannot follow {from}: {reason}", self.to)));
+            }
         }
-        Ok(Ok(plan))
+        Ok(Ok(()))
     }
 
     async fn replace_all(
         &self,
-        plan: Upgrade,
         trial: &Arc<Trial>,
         done: &mut Done,
         before: &mut Vec<(Arc<Guests>, Assigned)>,
     ) -> Result<(), String> {
+        let plan = self.plan.clone();
         let (first, watch) = (plan.first.filter(|_| !matches!(plan.mode, Mode::Drain(_))), plan.watch);
         let replacing = Arc::new(Replacing {
             registry: self.registry.clone(),

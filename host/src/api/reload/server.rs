@@ -31,6 +31,8 @@ const AT_A_TIME: usize = 16;
 struct Old {
     key: Key,
     session: Arc<Session>,
+    /// Whether it can be leased: whoever finds out that its entry is not in force any more leaves it to its holders, as this does.
+    is_open: bool,
 }
 
 /// One server of a reload.
@@ -167,6 +169,7 @@ impl Reloading {
     /// The sessions with the server that have another entry, the last that was made first: of users, or of the tenant.
     fn old(&self, tenant: &Tenant, entry: &Server) -> Vec<Old> {
         let mut old = self.others(tenant, Some(entry));
+        old.retain(|old| old.is_open);
         old.sort_by_key(|old| std::cmp::Reverse(old.session.id()));
         old
     }
@@ -201,8 +204,8 @@ impl Reloading {
         let digest = entry.map(Server::digest);
         let rows = tenant.inner.shared.registry.rows().into_iter();
         rows.filter(|row| row.key.generation == tenant.inner.generation && row.key.server == self.name)
-            .filter(|row| matches!(row.tenure, Tenure::Open(_)) && digest != Some(row.key.digest))
-            .map(|row| Old { key: row.key, session: row.session })
+            .filter(|row| row.tenure != Tenure::Closing && digest != Some(row.key.digest))
+            .map(|row| Old { is_open: matches!(row.tenure, Tenure::Open(_)), key: row.key, session: row.session })
             .collect()
     }
 
@@ -263,7 +266,7 @@ impl Reloading {
         let limits = &shared.limits;
         let (until, grace) = (Instant::now() + limits.drain, limits.close_input + limits.close_terminate);
         let mut left = 0;
-        for Old { key, session } in self.others(tenant, entry) {
+        for Old { key, session, is_open } in self.others(tenant, entry) {
             // Those are their leases' own, and end with them.
             if !exclusive_too && matches!(key.holder, Holder::Lease { .. }) {
                 continue;
@@ -272,7 +275,7 @@ impl Reloading {
             let registry = Arc::downgrade(&shared.registry);
             // On its own, whatever becomes of the reload.
             shared.tokio.spawn(async move { upgrade::drained(&registry, &key, &session, until, grace).await });
-            left += 1;
+            left += usize::from(is_open);
         }
         left
     }
