@@ -100,7 +100,8 @@ impl TenantBuilder {
     }
 
     /// Which tools may be used, of whatever server, and what models are told of them. Default: all. A tool must be allowed by
-    /// these and by those of its server ([`Server::tool_rules`]), whose names and descriptions count before these.
+    /// these and by those of its server ([`Server::tool_rules`](crate::Server::tool_rules)), whose names and descriptions count
+    /// before these.
     pub fn tool_rules(mut self, rules: ToolRules) -> Self {
         self.tool_rules = rules;
         self
